@@ -1,0 +1,234 @@
+"""Which backends there are, and which accelerator and machine are in force here.
+
+Backends load on first use; no CUDA library is touched before an array could pay for it. A GPU that
+is there but unusable gives one warning, and the CPU computes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from xpu import _machine
+from xpu._backends._base import Backend
+from xpu._backends._numpy import NumpyBackend
+from xpu._backends._pretend import PretendBackend
+from xpu._config import Settings
+from xpu._device import CPU, Device, parse
+from xpu._gate import gate
+from xpu._machine import Machine
+from xpu.errors import DeviceError, DeviceWarning, MachineFileError, MachineFileWarning, text, warn_user
+
+__all__ = ["HOST", "Backend", "accelerator", "backend", "backend_of", "devices", "machine", "machine_for"]
+
+HOST = NumpyBackend()
+_loaded: dict[str, Backend] = {CPU: HOST}
+_lock = threading.RLock()
+_DRIVER_TRACES = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
+
+
+def _driver_present() -> bool:
+    """Cheap and context-free: does the operating system show an NVIDIA driver?"""
+    if os.name == "nt":
+        return Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvcuda.dll").exists()
+    return any(os.path.exists(trace) for trace in _DRIVER_TRACES)
+
+
+class _Automatic:
+    """The accelerator that automatic placement may choose: none, pretend, or the first GPU."""
+
+    def __init__(self) -> None:
+        self.profile = os.environ.get("XPU_PRETEND", "")
+        self.possible = bool(self.profile) or _driver_present()
+        self.asked = False
+        self.found: Backend | None = None
+
+    def get(self) -> Backend | None:
+        """Find it, once."""
+        if not self.asked:
+            with _lock:
+                if not self.asked:
+                    self.found = self._find()
+                    self.asked = True
+        return self.found
+
+    def _find(self) -> Backend | None:
+        if self.profile:
+            return backend(parse("pretend"))
+        if not self.possible:
+            return None
+        try:
+            return backend(parse("cuda"))
+        except DeviceError as error:
+            warn_user(DeviceWarning(str(error)))
+            return None
+
+
+automatic = _Automatic()
+if automatic.possible:
+    gate.accelerate()
+
+
+def backend(device: Device) -> Backend:
+    """Return the backend of a device, loading its library on first use.
+
+    Raises
+    ------
+    DeviceError
+        If this machine has no such device; the message says why and what to do.
+    """
+    found = _loaded.get(device)
+    if found is None:
+        with _lock:
+            found = _loaded.get(device)
+            if found is None:
+                found = _loaded[device] = _pretend(device) if device.kind == "pretend" else _cuda(device)  # fmt: skip
+                gate.accelerate()
+    return found
+
+
+def _pretend(device: Device) -> Backend:
+    if device.index:
+        raise DeviceError(text("devices", f"there is one pretend device, got {str(device)!r}", "Use 'pretend'."))  # fmt: skip
+    profile = automatic.profile or "h200"
+    model = _machine.load(profile) if profile.endswith(".json") else _machine.shipped(profile)
+    return PretendBackend(device, model)
+
+
+def _cuda(device: Device) -> Backend:
+    remedy = "The CPU computes instead; run `xpu doctor` to see what is missing and how to mend it."
+    if not _driver_present():
+        raise DeviceError(text("devices", f"{str(device)!r} needs an NVIDIA driver, and none is visible", remedy))  # fmt: skip
+    if not _count_gpus() > device.index:
+        raise DeviceError(text("devices", f"{str(device)!r} is not among the {_count_gpus()} visible GPUs", remedy))  # fmt: skip
+    try:
+        module = importlib.import_module("xpu._backends._cupy")
+    except (ImportError, OSError, RuntimeError) as error:
+        problem = f"{str(device)!r} needs CuPy, which does not import ({type(error).__name__}: {error})"
+        raise DeviceError(text("devices", problem, remedy)) from error
+    made: Backend = module.CupyBackend(device)
+    return made
+
+
+def _count_gpus() -> int:
+    """Count GPUs through NVML (no CUDA context, so a later fork stays safe), else through CuPy."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([v for v in visible.split(",") if v.strip() and v.strip() != "-1"])
+    try:
+        nvml: Any = importlib.import_module("pynvml")
+        nvml.nvmlInit()
+        return int(nvml.nvmlDeviceGetCount())
+    except ImportError:
+        return 1 if _driver_present() else 0
+    except (OSError, RuntimeError):
+        return 0
+    except nvml.NVMLError:
+        return 0
+
+
+def accelerator(settings: Settings) -> Backend | None:
+    """Return the accelerator that these settings let operations use, or None."""
+    name = settings.device
+    if name == "auto":
+        return automatic.get()
+    if name == "cpu":
+        # A region on the CPU must still be able to read what lies elsewhere.
+        return None
+    try:
+        return backend(parse(name))
+    except DeviceError as error:
+        _warn_once(str(error))
+        return None
+
+
+_warned: set[str] = set()
+
+
+def _warn_once(message: str) -> None:
+    if message not in _warned:
+        _warned.add(message)
+        warn_user(DeviceWarning(message))
+
+
+def backend_of(raw: Any) -> Backend | None:
+    """Return the backend a raw array belongs to; None if `raw` is not a raw array."""
+    for found in _loaded.values():
+        if isinstance(raw, found.raw_type):
+            if found.device.kind == "cuda":
+                return backend(Device(f"cuda:{raw.device.id}"))
+            return found
+    if type(raw).__module__.partition(".")[0] == "cupy" and hasattr(raw, "data"):
+        return backend(Device(f"cuda:{raw.device.id}"))
+    return None
+
+
+def devices() -> list[Device]:
+    """List the devices that operations can use here.
+
+    Returns
+    -------
+    list of Device
+        ``cpu`` first; then usable GPUs; ``pretend:0`` where ``XPU_PRETEND`` or a setting asked
+        for it.
+
+    Examples
+    --------
+    >>> import xpu
+    >>> xpu.devices()[0]
+    Device('cpu')
+    """
+    found = [CPU]
+    usable = automatic.get() if automatic.possible and not automatic.profile else None
+    if usable is not None:
+        found += [Device(f"cuda:{i}") for i in range(_count_gpus())]
+    if automatic.profile or "pretend:0" in _loaded:
+        found.append(parse("pretend"))
+    return found
+
+
+# ----------------------------------------------------------------------------- machines
+
+_machines: dict[str, Machine] = {}
+
+
+def machine() -> Machine:
+    """Return the machine in force: the rates and links that decide.
+
+    Returns
+    -------
+    Machine
+        From ``XPU_MACHINE``, else from the pretend profile or the GPU found, else a generic host.
+
+    Examples
+    --------
+    >>> import xpu
+    >>> xpu.machine().cpu.classes["elementwise"].bandwidth > 0
+    True
+    """
+    return machine_for(automatic.get() if automatic.possible else None)
+
+
+def machine_for(target: Backend | None) -> Machine:
+    """Return the machine whose accelerator is `target`."""
+    key = "cpu" if target is None else str(target.device)
+    if key not in _machines:
+        _machines[key] = _resolve(target)
+    return _machines[key]
+
+
+def _resolve(target: Backend | None) -> Machine:
+    frozen = os.environ.get("XPU_MACHINE")
+    if frozen:
+        try:
+            return _machine.load(frozen)
+        except (MachineFileError, OSError) as error:
+            remedy = "It is set aside; shipped rates are used."
+            message = text("machine", f"XPU_MACHINE={frozen!r} cannot be used: {error}", remedy)
+            warn_user(MachineFileWarning(message))
+    if isinstance(target, PretendBackend):
+        return target.machine
+    return _machine.shipped("generic" if target is None else "h200")

@@ -1,0 +1,145 @@
+"""One CUDA device: CuPy >= 14.
+
+Written from CuPy's source and documentation. NOT RUN ON A GPU yet: only its dispatch half is tested,
+with genuine ``cupy.ndarray`` objects over an address that is never read.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import cupy
+import numpy as np
+from cupy.cuda.memory import OutOfMemoryError
+from cupy_backends.cuda.api.runtime import CUDARuntimeError
+
+from xpu._backends._base import follow
+from xpu._device import Device
+from xpu._op import Op, Work
+
+__all__ = ["CupyBackend"]
+
+Raw = Any
+
+
+class CupyOutOfMemory(MemoryError):
+    """A CUDA call outside CuPy's pool found no memory."""
+
+
+class CupyLost(RuntimeError):
+    """The device does not answer any more (sticky CUDA errors)."""
+
+
+# CUDA errors after which every later call on the context fails: cudaErrorECCUncorrectable (214),
+# IllegalAddress (700), LaunchFailure (719), and the codes around them in the CUDA runtime API's
+# list of errors that "leave the process in an inconsistent state".
+_STICKY = frozenset({46, 214, 215, 220, 700, 709, 710, 714, 715, 716, 717, 718, 719, 999})
+_CUDA_OUT_OF_MEMORY = 2
+
+
+class CupyBackend:
+    """CuPy on one device."""
+
+    raw_type = cupy.ndarray
+    out_of_memory: tuple[type[Exception], ...] = (OutOfMemoryError, CupyOutOfMemory)
+    lost: tuple[type[Exception], ...] = (CupyLost,)
+    failures: tuple[type[Exception], ...] = (
+        TypeError, ValueError, RuntimeError, NotImplementedError, ArithmeticError, IndexError,
+        AttributeError, ImportError,
+    )  # fmt: skip
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self._on = cupy.cuda.Device(device.index)
+        self._functions: dict[Op, Callable[..., Any] | None] = {}
+
+    def function(self, op: Op) -> Callable[..., Any] | None:
+        """Return CuPy's function for a row, or None where this CuPy has none."""
+        if op not in self._functions:
+            path = op.gpu
+            found = None
+            if path == "self":  # xpu's own function over raw arrays of any library
+                found = op.host
+            elif path is not None:
+                found = _cupyx(path) if path.startswith("cupyx.") else follow(path, cupy)
+            self._functions[op] = found
+        return self._functions[op]
+
+    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:  # fmt: skip
+        """Call it on this device; CUDA's own errors become out-of-memory or a lost device."""
+        try:
+            with self._on:
+                return function(*args, **kwargs)
+        except CUDARuntimeError as error:
+            raise _translated(error, self.device) from error
+
+    def allocate(self, nbytes: int) -> Raw:
+        """Return uninitialised bytes from the pool."""
+        with self._on:
+            return cupy.empty(nbytes, np.uint8)
+
+    def root(self, raw: Raw) -> Raw:
+        """Return all bytes of the allocation behind an array."""
+        memory = raw.data.mem
+        return cupy.ndarray((memory.size,), np.uint8, memptr=cupy.cuda.MemoryPointer(memory, 0))
+
+    def offset(self, root: Raw, raw: Raw) -> int:
+        """Return where an array starts in its root."""
+        return int(raw.data.ptr - root.data.ptr) if raw.size else 0
+
+    def view(self, root: Raw, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> Raw:  # fmt: skip
+        """Return the array at `offset` in `root`."""
+        return cupy.ndarray(shape, dtype, memptr=root.data + offset, strides=strides)
+
+    def upload(self, root: Raw, host: np.ndarray[Any, Any]) -> None:
+        """Copy host bytes in, staged by CuPy through its pinned pool (so the source is free at once)."""  # fmt: skip
+        with self._on:
+            root[: host.size].set(host)
+            # `set` does not keep its source alive; a pageable source is safe only once copied.
+            cupy.cuda.get_current_stream().synchronize()
+
+    def download(self, root: Raw, host: np.ndarray[Any, Any]) -> None:
+        """Copy bytes out; returns when they are there."""
+        with self._on:
+            root[: host.size].get(out=host)
+
+    def compact(self, raw: Raw) -> Raw:
+        """Return a C-contiguous copy, made on the device."""
+        with self._on:
+            return cupy.array(raw, order="C", copy=True)
+
+    def shares(self, raw: Raw, other: Raw) -> bool:
+        """Return True if both lie in one allocation: CuPy makes one memory object for each."""
+        return raw.data.mem is other.data.mem
+
+    def seconds(self) -> float:
+        """Return the host's clock after the device's queue is empty."""
+        with self._on:
+            cupy.cuda.get_current_stream().synchronize()
+        return time.perf_counter()
+
+    def release(self) -> None:
+        """Give pooled memory back; FFT plans hold workspace, so they go too."""
+        with self._on:
+            cupy.fft.config.get_plan_cache().clear()
+            cupy.get_default_memory_pool().free_all_blocks()
+            cupy.get_default_pinned_memory_pool().free_all_blocks()
+
+
+def _cupyx(path: str) -> Any:
+    """Return a function of cupyx; its modules load CUDA libraries, so only when needed."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name, None)
+
+
+def _translated(error: CUDARuntimeError, device: Device) -> Exception:
+    if error.status == _CUDA_OUT_OF_MEMORY:
+        message = f"{device} is out of memory: {error}"
+        return CupyOutOfMemory(message)
+    if error.status in _STICKY:
+        message = f"{device} stopped answering: {error}"
+        return CupyLost(message)
+    return error

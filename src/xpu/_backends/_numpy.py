@@ -1,0 +1,101 @@
+"""The host: NumPy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+from numpy.lib.stride_tricks import as_strided
+
+from xpu._device import CPU
+from xpu._op import Op, Work
+
+__all__ = ["NumpyBackend", "host_bytes", "owner"]
+
+Host = np.ndarray[Any, Any]
+
+
+def owner(array: Host) -> Host:
+    """Return the array at the end of the chain of bases: the one that stands for the memory."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def host_bytes(array: Host) -> Host:
+    """Return a flat uint8 view over the memory between an array's lowest and highest byte."""
+    axes = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    ordered = array.transpose(axes)
+    if ordered.flags.c_contiguous:
+        return ordered.reshape(-1).view(np.uint8)
+    low, high = byte_bounds(array)
+    ascending = array[tuple(slice(None, None, -1 if s < 0 else 1) for s in array.strides)]
+    first = ascending[(slice(0, 1),) * array.ndim].reshape(1).view(np.uint8)
+    return as_strided(first, (high - low,), (1,))
+
+
+def address(array: Host) -> int:
+    """Return the address of the first element."""
+    return int(array.__array_interface__["data"][0])
+
+
+class NumpyBackend:
+    """NumPy on the host."""
+
+    device = CPU
+    raw_type = np.ndarray
+    out_of_memory: tuple[type[Exception], ...] = ()
+    lost: tuple[type[Exception], ...] = ()
+    failures: tuple[type[Exception], ...] = ()
+
+    def function(self, op: Op) -> Callable[..., Any]:
+        """Return the row's host function: there always is one."""
+        return op.host
+
+    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:  # fmt: skip
+        """Call it."""
+        return function(*args, **kwargs)
+
+    def allocate(self, nbytes: int) -> Host:
+        """Return uninitialised bytes."""
+        return np.empty(nbytes, np.uint8)
+
+    def root(self, raw: Host) -> Host:
+        """Return the bytes of the allocation behind an array."""
+        return host_bytes(owner(raw))
+
+    def offset(self, root: Host, raw: Host) -> int:
+        """Return where an array starts in its root."""
+        return address(raw) - address(root) if raw.size else 0
+
+    def view(self, root: Host, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> Host:  # fmt: skip
+        """Return the array at `offset` in `root`."""
+        if 0 in shape:
+            return np.empty(shape, dtype)
+        return np.ndarray(shape, dtype, root, offset, strides)
+
+    def upload(self, root: Host, host: Host) -> None:
+        """Copy bytes."""
+        root[...] = host
+
+    def download(self, root: Host, host: Host) -> None:
+        """Copy bytes."""
+        host[...] = root
+
+    def compact(self, raw: Host) -> Host:
+        """Return a C-contiguous copy."""
+        return np.array(raw, order="C", copy=True)
+
+    def shares(self, raw: Host, other: Host) -> bool:
+        """Return True if both lie in one allocation."""
+        return owner(raw) is owner(other)
+
+    def seconds(self) -> float:
+        """Return the host's clock."""
+        return time.perf_counter()
+
+    def release(self) -> None:
+        """NumPy keeps no pool worth emptying."""

@@ -1,0 +1,197 @@
+"""The pretend device: NumPy posing as a GPU, so that placement can be tested and watched anywhere.
+
+It is as strict as a GPU library: its arrays are a type of their own, refuse implicit conversion,
+and never mix with NumPy's. What CuPy lacks it lacks. It runs on a virtual clock that advances by
+what the machine profile predicts, and fails on demand (`faults`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from xpu._backends._numpy import NumpyBackend, address, host_bytes, owner
+from xpu._device import Device
+from xpu._machine import Machine
+from xpu._op import Op, Work
+
+__all__ = ["PretendArray", "PretendBackend", "PretendLost", "PretendOutOfMemory"]
+
+
+class PretendOutOfMemory(MemoryError):
+    """The pretend device's memory is full, or was told to say so."""
+
+
+class PretendLost(RuntimeError):
+    """The pretend device was told to disappear."""
+
+
+class PretendArray:
+    """An array on the pretend device; NumPy's functions refuse it, as they refuse CuPy's."""
+
+    __slots__ = ("__weakref__", "_data")
+    __array_ufunc__ = None
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, data: np.ndarray[Any, Any]) -> None:
+        self._data = data
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray[Any, Any]:
+        message = (
+            f"Implicit conversion of a pretend array of shape {self.shape} to a NumPy array is not "
+            "allowed; go through the backend's download."
+        )
+        raise TypeError(message)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype."""
+        return self._data.dtype
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Strides in bytes."""
+        return self._data.strides
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._data.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return self._data.nbytes
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self._data.itemsize
+
+    @property
+    def flags(self) -> Any:
+        """NumPy's flags."""
+        return self._data.flags
+
+    def __repr__(self) -> str:
+        return f"PretendArray(shape={self.shape}, dtype={self.dtype})"
+
+
+class PretendBackend:
+    """NumPy behind the manners of a GPU, on a virtual clock."""
+
+    raw_type = PretendArray
+    out_of_memory: tuple[type[Exception], ...] = (PretendOutOfMemory,)
+    lost: tuple[type[Exception], ...] = (PretendLost,)
+    failures: tuple[type[Exception], ...] = (
+        TypeError, ValueError, RuntimeError, NotImplementedError, ArithmeticError, IndexError,
+        AttributeError,
+    )  # fmt: skip
+
+    def __init__(self, device: Device, machine: Machine) -> None:
+        self.device = device
+        self.machine = machine
+        self.clock = 0.0
+        self.uploads = self.downloads = 0
+        self.fault: Callable[[str], None] = _no_fault
+        self.overrides: Mapping[str, Callable[..., Any]] = {}
+        self._host = NumpyBackend()
+
+    def function(self, op: Op) -> Callable[..., Any] | None:
+        """Return NumPy's function where CuPy has one of the same name."""
+        if op.gpu is None:
+            return None
+        self.fault("function:" + op.name)
+        return self.overrides.get(op.name) or op.host
+
+    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:  # fmt: skip
+        """Call NumPy on the arrays behind; the clock advances by the predicted time."""
+        self.fault("run")
+        result = function(*[_inside(a) for a in args], **{k: _inside(v) for k, v in kwargs.items()})
+        if self.machine.accelerator is not None:
+            self.clock += self.machine.accelerator.seconds(work)
+        return _outside(result)
+
+    def allocate(self, nbytes: int) -> PretendArray:
+        """Return uninitialised bytes."""
+        self.fault("allocate")
+        return PretendArray(np.empty(nbytes, np.uint8))
+
+    def root(self, raw: PretendArray) -> PretendArray:
+        """Return the bytes of the allocation behind an array."""
+        return PretendArray(host_bytes(owner(raw._data)))
+
+    def offset(self, root: PretendArray, raw: PretendArray) -> int:
+        """Return where an array starts in its root."""
+        return address(raw._data) - address(root._data) if raw.size else 0
+
+    def view(self, root: PretendArray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> PretendArray:  # fmt: skip
+        """Return the array at `offset` in `root`."""
+        return PretendArray(self._host.view(root._data, offset, shape, strides, dtype))
+
+    def upload(self, root: PretendArray, host: np.ndarray[Any, Any]) -> None:
+        """Copy host bytes in; counted and timed."""
+        self.fault("upload")
+        root._data[...] = host
+        self.uploads += 1
+        self.clock += self.machine.to_device.seconds(host.nbytes)
+
+    def download(self, root: PretendArray, host: np.ndarray[Any, Any]) -> None:
+        """Copy bytes out; counted and timed."""
+        self.fault("download")
+        host[...] = root._data
+        self.downloads += 1
+        self.clock += self.machine.to_host.seconds(host.nbytes)
+
+    def compact(self, raw: PretendArray) -> PretendArray:
+        """Return a C-contiguous copy."""
+        return PretendArray(self._host.compact(raw._data))
+
+    def shares(self, raw: PretendArray, other: PretendArray) -> bool:
+        """Return True if both lie in one allocation."""
+        return owner(raw._data) is owner(other._data)
+
+    def seconds(self) -> float:
+        """Return the virtual clock."""
+        return self.clock
+
+    def release(self) -> None:
+        """There is no pool."""
+
+
+def _no_fault(where: str) -> None:
+    """Nothing fails unless a test asks for it."""
+
+
+def _inside(value: Any) -> Any:
+    if isinstance(value, PretendArray):
+        return value._data
+    if type(value) in (list, tuple):
+        return type(value)(_inside(v) for v in value)
+    if isinstance(value, np.ndarray):
+        message = f"Unsupported type {type(value)} of shape {value.shape} on the pretend device"
+        raise TypeError(message)
+    return value
+
+
+def _outside(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return PretendArray(value)
+    if isinstance(value, np.generic):
+        return PretendArray(np.asarray(value))
+    if isinstance(value, (list, tuple)):
+        items = [_outside(v) for v in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value

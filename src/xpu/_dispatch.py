@@ -1,0 +1,635 @@
+"""The one path of every public operation: collect operands, decide, make resident, run, record.
+
+This is the page to read first. `call` takes a row and the user's arguments. It knows policy but not
+`ndarray`: results become handles through `kinds`, which `_array` fills in. Nothing else in xpu
+chooses a device.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from xpu._backends import HOST, Backend, accelerator, backend, backend_of, machine_for
+from xpu._block import (
+    Block,
+    Handle,
+    View,
+    devices_of,
+    evict,
+    home,
+    host_view,
+    ledger,
+    lift,
+    lower,
+    read,
+    settle,
+    shaped,
+    shared,
+    write,
+)
+from xpu._config import Settings, current
+from xpu._device import CPU
+from xpu._op import Op, Shaped, Work, host_only
+from xpu._placement import ACCELERATOR, Decision, Operand, Policy, decide
+from xpu._trace import Event, user_line
+from xpu.errors import CheckError, DeviceLostError, FallbackError, FallbackWarning, text, warn_user
+
+__all__ = ["call", "host_call", "kinds", "plan", "wrap"]
+
+Raw = Any
+
+
+class _Kinds:
+    """The two classes results are wrapped in."""
+
+    array: type[Handle] = Handle
+    scalar: type[Handle] = Handle
+
+
+kinds = _Kinds()
+
+
+# ----------------------------------------------------------------------------- the gate is open
+
+
+def host_call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run on the host at once: the gate is open, every handle holds a NumPy array."""
+    inputs: list[Any] = []
+    raw_args = [_bare(a, inputs) for a in args]
+    raw_kwargs = {k: _bare(v, inputs) for k, v in kwargs.items()} if kwargs else kwargs
+    return _enclose(op.host(*raw_args, **raw_kwargs), inputs)
+
+
+def _bare(value: Any, inputs: list[Any]) -> Any:
+    if isinstance(value, Handle):
+        inputs.append(value)
+        return value._raw
+    if isinstance(value, np.ndarray):
+        inputs.append(value)
+    elif type(value) in (tuple, list) and any(isinstance(v, (Handle, np.ndarray, tuple, list)) for v in value):  # fmt: skip
+        return type(value)([_bare(v, inputs) for v in value])
+    return value
+
+
+def _enclose(result: Any, inputs: list[Any]) -> Any:
+    kind = type(result)
+    if kind is np.ndarray:
+        if result.base is not None or inputs:
+            for given in inputs:
+                if isinstance(given, Handle):
+                    if given._raw is result:
+                        return given
+                elif np.may_share_memory(result, given):
+                    handle = kinds.array()
+                    settle(handle, host_view(result, anchored=True))
+                    return handle
+        return wrap(result)
+    if isinstance(result, np.generic):
+        return wrap(result)
+    if isinstance(result, (tuple, list)):
+        items = [_enclose(r, inputs) for r in result]
+        return kind(*items) if hasattr(result, "_fields") else kind(items)
+    return result
+
+
+def wrap(raw: Raw) -> Any:
+    """Wrap a raw array whose sharing is not known yet (see `xpu._block.Handle`)."""
+    handle = kinds.scalar() if isinstance(raw, np.generic) else kinds.array()
+    handle._raw = raw
+    return handle
+
+
+def own(raw: Raw, *, scalar: bool) -> Any:
+    """Wrap a raw array that nobody else shares."""
+    handle = kinds.scalar() if scalar else kinds.array()
+    handle._raw = raw
+    handle._home = None
+    return handle
+
+
+# ----------------------------------------------------------------------------- the gate is closed
+
+
+class _Call:
+    """One call, taken apart: its operands in order and what it writes."""
+
+    __slots__ = ("args", "handles", "kwargs", "op", "operands", "targets")
+
+    def __init__(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.op = op
+        self.args = args
+        self.kwargs = kwargs
+        self.operands: list[Any] = []
+        for value in args:
+            self._collect(value)
+        for value in kwargs.values():
+            self._collect(value)
+        self.handles: list[Handle] = [o for o in self.operands if isinstance(o, Handle)]
+        written = [args[i] for i in op.writes if i < len(args)]
+        out = kwargs.get("out")
+        written += out if isinstance(out, tuple) else [out]
+        self.targets: list[Any] = [w for w in written if isinstance(w, (Handle, np.ndarray))]
+
+    def _collect(self, value: Any) -> None:
+        if isinstance(value, Handle):
+            self.operands.append(value)
+        elif type(value) in (tuple, list):
+            if len(value) < _LONG or isinstance(value[0], (Handle, np.ndarray)):
+                for v in value:
+                    self._collect(v)
+        elif not isinstance(value, _PLAIN) and backend_of(value) is not None:
+            self.operands.append(value)
+
+    def shapes(self) -> list[Shaped]:
+        """Shapes and dtypes of all operands."""
+        return [shaped(o) if isinstance(o, Handle) else Shaped(o.shape, o.dtype) for o in self.operands]  # fmt: skip
+
+    def replaced(self, fetch: Callable[[Any], Any], where: Backend) -> tuple[list[Any], dict[str, Any]]:  # fmt: skip
+        """Return arguments with every operand replaced by a raw array on `where`."""
+        array_like = where is not HOST
+        args = [self._swap(v, fetch, where, array_like and i in self.op.arrays) for i, v in enumerate(self.args)]  # fmt: skip
+        kwargs = {}
+        for name, value in self.kwargs.items():
+            raw = self._swap(value, fetch, where, array_like and name in self.op.names)
+            if array_like and name in self.op.names and self.op.names.index(name) == len(args):
+                args.append(raw)  # CuPy names its first parameters differently
+            else:
+                kwargs[name] = raw
+        return args, kwargs
+
+    def _swap(self, value: Any, fetch: Callable[[Any], Any], where: Backend, array_like: bool) -> Any:  # fmt: skip
+        if isinstance(value, _PLAIN):
+            return value
+        if isinstance(value, Handle) or backend_of(value) is not None:
+            return fetch(value)
+        if type(value) in (tuple, list):
+            if array_like and not self.op.sequence:
+                return lift(np.asarray(value), where)
+            if len(value) < _LONG or isinstance(value[0], (Handle, np.ndarray)):
+                return type(value)([self._swap(v, fetch, where, array_like) for v in value])
+        return value
+
+
+_PLAIN = (int, float, complex, str, bytes, type(None), slice, type(Ellipsis), np.generic, np.dtype, type)  # fmt: skip
+_LONG = 64  # a longer sequence is data, not a list of arrays, unless it starts with one
+
+
+def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run one operation where it finishes first.
+
+    Parameters
+    ----------
+    op : Op
+        The row.
+    args, kwargs
+        The user's arguments: handles, raw arrays, lists, scalars.
+
+    Returns
+    -------
+    object
+        Handles for arrays, anything else as the library gave it.
+    """
+    settings = current()
+    this = _Call(op, args, kwargs)
+    if op.view:
+        return _stay(this, settings)
+    decision, where, work = plan(this, settings)
+    start, moved, count = where.seconds() if settings.recorders else 0.0, ledger.nbytes, ledger.count
+    if where is HOST:
+        result = _run(this, HOST, work)
+    else:
+        result, where = _run_with_fallback(this, where, work, settings)
+    if settings.recorders:
+        device, reason = str(where.device), decision.reason
+        if where is HOST and decision.device == ACCELERATOR:
+            reason = "the call failed on the accelerator"
+        _record(this, settings, decision, device, reason, where.seconds() - start, (moved, count))
+    return result
+
+
+def plan(this: _Call, settings: Settings) -> tuple[Decision, Backend, Work]:
+    """Decide where a call runs; nothing is moved."""
+    target = accelerator(settings) or _where_operands_live(this, settings)
+    shapes = this.shapes()
+    work = this.op.work(shapes, this.kwargs)
+    machine = machine_for(target)
+    if target is None:
+        reason = "forced by config(device=...)" if settings.device == "cpu" else "no accelerator"
+        return Decision("cpu", reason, machine.cpu.seconds(work), float("nan"), (0.0, 0.0)), HOST, work
+    forced = {"auto": None, "cpu": "cpu"}.get(settings.device, ACCELERATOR)
+    operands = [_operand(o, s, target) for o, s in zip(this.operands, shapes, strict=True)]
+    decision = decide(work, operands, machine, Policy(forced, _gap(this, shapes, target)))
+    if forced is None:
+        for operand, lead in zip(this.operands, decision.leads, strict=False):
+            view = operand._home if isinstance(operand, Handle) else None
+            if view is not None:
+                view.block.lead = lead
+    return decision, (target if decision.device == ACCELERATOR else HOST), work
+
+
+def _where_operands_live(this: _Call, settings: Settings) -> Backend | None:
+    """Return the accelerator of an operand, where settings name none."""
+    if settings.device == "cpu":
+        return None
+    for operand in this.operands:
+        where = devices_of(operand) if isinstance(operand, Handle) else set()
+        view = operand._home if isinstance(operand, Handle) else None
+        pin = view.block.pin if view is not None else None
+        for device in ({pin} if pin is not None else where):
+            if device != CPU:
+                return backend(device)
+    return None
+
+
+# Below this many bytes no account is kept: no chain of calls on so little pays a launch.
+_SMALL = 4096
+
+
+def _operand(operand: Any, shape: Shaped, target: Backend) -> Operand:
+    """Describe an operand to placement."""
+    if not isinstance(operand, Handle):
+        on_host = isinstance(operand, np.ndarray)
+        return Operand(shape.nbytes, on_host, not on_host)
+    view = shared(operand) if shape.nbytes >= _SMALL and not host_only(shape.dtype) else home(operand)  # fmt: skip
+    where = devices_of(operand)
+    if view is None:
+        return Operand(shape.nbytes, CPU in where, target.device in where)
+    pin = None if view.block.pin is None else ("cpu" if view.block.pin == CPU else ACCELERATOR)
+    return Operand(shape.nbytes, CPU in where, target.device in where, view.block.lead, pin)
+
+
+_refused: set[tuple[str, tuple[str, ...], tuple[str, ...]]] = set()
+
+
+def _signature(this: _Call, shapes: Iterable[Shaped]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    return this.op.name, tuple(s.dtype.str for s in shapes), tuple(sorted(this.kwargs))
+
+
+def _gap(this: _Call, shapes: list[Shaped], target: Backend) -> str:
+    """Say why the accelerator cannot run this call; empty where it can."""
+    op = this.op
+    if op.gpu is None or target.function(op) is None:
+        return f"the GPU library has no {op.name}"
+    for name in op.gaps:
+        if name in this.kwargs and not _is_default(name, this.kwargs[name]):
+            return f"the GPU library's {op.name} has no {name}="
+    for shape in shapes:
+        if host_only(shape.dtype):
+            return f"dtype {shape.dtype} exists on the host only"
+    if _names_host_dtype(this):
+        return "the result's dtype exists on the host only"
+    for written in this.targets:
+        if isinstance(written, np.ndarray):
+            return "it writes to a NumPy array"
+        view = home(written)
+        if view is not None and view.block.anchored:
+            return "it writes to memory that cannot leave the host"
+    if _refused and _signature(this, shapes) in _refused:
+        return "this kind of call failed on the accelerator before"
+    return ""
+
+
+def _is_default(name: str, value: Any) -> bool:
+    return value is None or value is True and name == "where" or value is np._NoValue
+
+
+def _names_host_dtype(this: _Call) -> bool:
+    dtype = this.kwargs.get("dtype")
+    if dtype is None or isinstance(dtype, Handle):
+        return False
+    try:
+        return host_only(np.dtype(dtype))
+    except TypeError:
+        return False
+
+
+# ----------------------------------------------------------------------------- running
+
+
+def _run(this: _Call, where: Backend, work: Work) -> Any:
+    """Make operands resident, run, hand back handles."""
+    targets = {id(t) for t in this.targets}
+    raws: list[tuple[Raw, Any]] = []
+
+    def fetch(operand: Any) -> Raw:
+        if not isinstance(operand, Handle):
+            raw = operand if backend_of(operand) is where else lift(_on_host(operand), where)
+        elif id(operand) in targets and not isinstance(operand, kinds.scalar):
+            raw = write(operand, where)
+        else:
+            raw = read(operand, where)
+        raws.append((raw, operand))
+        return raw
+
+    args, kwargs = this.replaced(fetch, where)
+    function = where.function(this.op)
+    assert function is not None
+    result = where.run(function, tuple(args), kwargs, work)
+    for written in this.targets:
+        view = home(written) if isinstance(written, Handle) else None
+        if view is not None:
+            view.block.written(where.device)
+    return _adopt(result, where, raws, this)
+
+
+def _on_host(raw: Raw) -> Raw:
+    source = backend_of(raw)
+    return raw if source is None else lower(raw, source)
+
+
+def _adopt(result: Any, where: Backend, raws: list[tuple[Raw, Any]], this: _Call) -> Any:
+    """Turn raw results into handles, keeping NumPy's sharing of memory and identity."""
+    if isinstance(result, where.raw_type):
+        for raw, operand in raws:
+            if raw is result:
+                return operand if isinstance(operand, Handle) else _foreign(result, where)
+        base = getattr(result, "base", True)
+        if base is not None and where is HOST:
+            for raw, operand in raws:
+                if isinstance(raw, np.ndarray) and HOST.shares(result, raw):
+                    return _window(result, operand, where)
+        elif where is not HOST:
+            for raw, operand in raws:
+                if result.nbytes and where.shares(result, raw):
+                    return _window(result, operand, where)
+        scalar = result.ndim == 0 and where is not HOST and not this.op.keeps_0d
+        return _inherit(own(result, scalar=scalar), this, where)
+    if isinstance(result, np.generic):
+        return own(result, scalar=True)
+    if isinstance(result, (tuple, list)):
+        items = [_adopt(r, where, raws, this) for r in result]
+        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
+    return result
+
+
+def _foreign(raw: Raw, where: Backend) -> Any:
+    handle = kinds.array()
+    if where is HOST:
+        settle(handle, host_view(raw, anchored=True))
+    else:
+        handle._raw, handle._home = raw, None
+    return handle
+
+
+def _window(result: Raw, operand: Any, where: Backend) -> Any:
+    """Wrap a result that lies in an operand's memory."""
+    if not isinstance(operand, Handle):
+        return _foreign(result, where)
+    block = shared(operand).block
+    handle = kinds.array()
+    settle(handle, View.of(block, result, where))
+    return handle
+
+
+def _inherit(handle: Any, this: _Call, where: Backend) -> Any:
+    """Hand the operands' account and pin on to a result, so that a chain of fresh arrays adds up."""
+    lead = size = 0.0
+    pins = set()
+    for operand in this.handles:
+        view = getattr(operand, "_home", None)
+        if view is not None and view.block.nbytes:
+            lead += view.block.lead
+            size += view.block.nbytes
+            if view.block.pin is not None:
+                pins.add(view.block.pin)
+    if (lead and handle._raw.nbytes >= _SMALL) or (len(pins) == 1 and pins == {where.device}):
+        if isinstance(handle._raw, np.ndarray) and host_only(handle._raw.dtype):
+            return handle
+        block = shared(handle).block
+        block.lead = lead * block.nbytes / size if size else 0.0
+        block.pin = where.device if pins == {where.device} else None
+    return handle
+
+
+def _run_with_fallback(this: _Call, where: Backend, work: Work, settings: Settings) -> tuple[Any, Backend]:  # fmt: skip
+    """Run on the accelerator; out of memory and library errors end on the CPU, once, aloud."""
+    expected = _expected(this, work) if settings.check == "both" else None
+    try:
+        try:
+            result = _run(this, where, work)
+        except where.out_of_memory:
+            evict(where.device)
+            where.release()
+            result = _run(this, where, work)
+    except where.lost as error:
+        return _after_loss(this, where, work, error), HOST
+    except (*where.out_of_memory, *where.failures) as error:
+        if settings.on_fallback == "raise" and not isinstance(error, _USERS_FAULT):
+            problem = f"{this.op.name} failed on {where.device} ({type(error).__name__}: {error})"
+            raise FallbackError(text(this.op.name, problem, "on_fallback='raise' forbids the CPU.")) from error  # fmt: skip
+        return _on_cpu_instead(this, where, work, settings, error), HOST
+    if expected is not None:
+        _compare(this, result, expected)
+    return result, where
+
+
+# Errors that NumPy raises for bad input too: the CPU decides whether the input was bad.
+_USERS_FAULT = (TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
+
+
+def _on_cpu_instead(this: _Call, where: Backend, work: Work, settings: Settings, error: Exception) -> Any:  # fmt: skip
+    result = _run(this, HOST, work)  # what this raises is the user's
+    if settings.on_fallback == "raise":
+        problem = f"{this.op.name} failed on {where.device} ({type(error).__name__}: {error})"
+        raise FallbackError(text(this.op.name, problem, "on_fallback='raise' forbids the CPU.")) from error  # fmt: skip
+    if not isinstance(error, where.out_of_memory):
+        _refused.add(_signature(this, this.shapes()))
+    if settings.on_fallback == "warn":
+        problem = f"the call failed on {where.device} ({type(error).__name__}: {error}) and ran on the CPU"
+        warn_user(FallbackWarning(text(this.op.name, problem)))
+    return result
+
+
+def _after_loss(this: _Call, where: Backend, work: Work, error: Exception) -> Any:
+    only_there = [str(shaped(h)) for h in this.handles if devices_of(h) == {where.device}]
+    if only_there:
+        problem = f"{where.device} was lost ({error}) and held the only copy of {', '.join(only_there)}"
+        raise DeviceLostError(text(this.op.name, problem, "Restart the process.")) from error
+    for handle in this.handles:
+        view = home(handle)
+        if view is not None:
+            view.block.valid.discard(where.device)
+            view.block.roots.pop(where.device, None)
+    return _run(this, HOST, work)
+
+
+# ----------------------------------------------------------------------------- check="both"
+
+
+def _expected(this: _Call, work: Work) -> Any:
+    """Run the call on copies, on the host."""
+
+    def fetch(operand: Any) -> Any:
+        raw = read(operand, HOST) if isinstance(operand, Handle) else _on_host(operand)
+        return raw.copy()
+
+    args, kwargs = this.replaced(fetch, HOST)
+    return this.op.host(*args, **kwargs)
+
+
+def _compare(this: _Call, result: Any, expected: Any) -> None:
+    if isinstance(expected, (tuple, list)):
+        for r, e in zip(result, expected, strict=True):
+            _compare(this, r, e)
+        return
+    if not isinstance(result, Handle) or not isinstance(expected, (np.ndarray, np.generic)):
+        return
+    got = np.asarray(read(result, HOST))
+    same = got.shape == expected.shape and got.dtype == expected.dtype
+    if same and got.dtype.kind in "fc":
+        rtol = 64 * float(np.finfo(got.dtype).eps) * max(1, this.op.ulp)
+        scale = float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected)))
+        same = bool(np.allclose(got, expected, rtol=rtol, atol=rtol * scale, equal_nan=True))
+    elif same and got.dtype.kind in "biu":
+        same = bool(np.array_equal(got, expected))
+    if not same:
+        problem = f"devices disagree: {got.dtype}{got.shape} {got!r} there, {expected.dtype}{expected.shape} {expected!r} on the host"  # fmt: skip
+        raise CheckError(text(this.op.name, problem, "Found by check='both'."))
+
+
+# ----------------------------------------------------------------------------- views
+
+
+def _stay(this: _Call, settings: Settings) -> Any:
+    """Run a view operation: no device is asked, the result lies where its operand lies."""
+    operand = next((h for h in this.handles), None)
+    where = devices_of(operand) if operand is not None else {CPU}
+    work = Work("host", np.dtype(np.float64), 0.0, 0.0)
+    start, moved, count = time.perf_counter(), ledger.nbytes, ledger.count
+    if CPU in where or operand is None:
+        result = _run(this, HOST, work)
+        device = CPU
+    else:
+        device = next(iter(where), CPU)
+        result = _on_ghosts(this)
+        if result is NotImplemented:
+            return call(_COPYING[this.op], this.args, this.kwargs)
+    if settings.recorders:
+        decision = Decision("cpu", "a view: nothing runs", 0.0, 0.0, (0.0, 0.0))
+        _record(this, settings, decision, str(device), decision.reason, time.perf_counter() - start, (moved, count))  # fmt: skip
+    return result
+
+
+class _Copying(dict[Op, Op]):
+    """The same row without the promise of a view, for a reshape that has to copy."""
+
+    def __missing__(self, op: Op) -> Op:
+        fields = {name: getattr(op, name) for name in Op.__slots__}
+        self[op] = Op(**{**fields, "view": False, "kind": "copy", "keeps_0d": True})
+        return self[op]
+
+
+_COPYING = _Copying()
+
+
+def _on_ghosts(this: _Call) -> Any:
+    """Let NumPy compute shapes and strides on arrays without memory, and rebuild the views."""
+    ghosts: list[tuple[np.ndarray[Any, Any], Handle]] = []
+
+    def fetch(operand: Any) -> Any:
+        if not isinstance(operand, Handle):
+            return operand
+        view = shared(operand)
+        ghost = np.lib.stride_tricks.as_strided(np.empty(1, view.dtype), view.shape, view.strides)
+        ghosts.append((ghost, operand))
+        return ghost
+
+    args, kwargs = this.replaced(fetch, HOST)
+    if this.op.name in _MAY_COPY and not _MAY_COPY[this.op.name](*args, **kwargs):
+        return NotImplemented
+    return _materialise(this.op.host(*args, **kwargs), ghosts)
+
+
+def _materialise(result: Any, ghosts: list[tuple[np.ndarray[Any, Any], Handle]]) -> Any:
+    if isinstance(result, np.ndarray):
+        for ghost, operand in ghosts:
+            if result is ghost:
+                return operand
+            if HOST.shares(result, ghost):
+                view = shared(operand)
+                offset = view.offset + HOST.offset(ghost, result)
+                handle = kinds.array()
+                readonly = view.readonly or not result.flags.writeable
+                settle(handle, View(view.block, result.shape, result.strides, result.dtype, offset, readonly=readonly))  # fmt: skip
+                return handle
+        return own(result, scalar=False)
+    if isinstance(result, (tuple, list)):
+        return type(result)([_materialise(r, ghosts) for r in result])
+    return result
+
+
+def _reshapes_without_copy(a: np.ndarray[Any, Any], *args: Any, **kwargs: Any) -> bool:
+    if kwargs.get("copy") is True:
+        return False
+    shape = args[0] if args else kwargs.get("shape", kwargs.get("newshape", a.shape))
+    order = kwargs.get("order", args[1] if len(args) > 1 else "C")
+    if order != "C":
+        return False
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if -1 in shape:
+        known = -int(np.prod(shape))
+        if known <= 0 or a.size % known:
+            return False
+        shape = tuple(a.size // known if n == -1 else n for n in shape)
+    if int(np.prod(shape)) != a.size:
+        return False
+    return a.flags.c_contiguous or a.size == 0
+
+
+_MAY_COPY: dict[str, Callable[..., bool]] = {
+    "reshape": _reshapes_without_copy,
+    "ravel": lambda a, order="C": order in "CKA" and a.flags.c_contiguous,
+    "imag": lambda a: a.dtype.kind == "c",
+    "meshgrid": lambda *a, **k: False,
+    "asarray": lambda a, dtype=None, order=None, **k: (dtype is None or np.dtype(dtype) == a.dtype)
+    and order in (None, "K", "A")
+    and k.get("copy") is not True,
+}
+
+
+# ----------------------------------------------------------------------------- births and records
+
+
+def unborn(op: Op, args: tuple[Any, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """Return an array that is made on the device that first uses it."""
+    block = Block(Shaped(shape, dtype).nbytes)
+    work = op.work([Shaped(shape, dtype)], {})
+
+    def birth(where: Backend) -> Raw:
+        function = where.function(op)
+        assert function is not None
+        return where.run(function, args, {}, work)
+
+    block.birth = birth
+    handle = kinds.array()
+    handle._raw, handle._home = None, View(block, shape, _c_strides(shape, dtype), dtype, 0)
+    return handle
+
+
+def _c_strides(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, ...]:
+    strides, step = [], dtype.itemsize
+    for n in reversed(shape):
+        strides.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(strides))
+
+
+def _record(
+    this: _Call,
+    settings: Settings,
+    decision: Decision,
+    device: str,
+    reason: str,
+    actual: float,
+    before: tuple[int, int],
+) -> None:
+    event = Event(
+        this.op.name, device, reason, decision.seconds, actual, ledger.nbytes - before[0],
+        ledger.count - before[1], tuple(s.shape for s in this.shapes()), user_line(),
+    )  # fmt: skip
+    for recorder in settings.recorders:
+        recorder.record(event)

@@ -1,0 +1,83 @@
+"""How arrays meet the rest of Python: indexing keys, and NumPy's two protocols."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpu._backends import HOST, backend
+from xpu._block import Handle, devices_of, home, read, shaped
+from xpu._device import CPU
+from xpu._dispatch import call, host_call, wrap
+from xpu._gate import gate
+from xpu._op import OPS, Op
+from xpu._ops import rest
+from xpu._ops._make import UFunc, public
+
+__all__ = ["array_function", "array_ufunc", "read_index"]
+
+_BASIC = (int, slice, type(Ellipsis), type(None), np.integer)
+
+
+def _is_basic(key: Any) -> bool:
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(isinstance(p, _BASIC) and not isinstance(p, (bool, np.bool_)) for p in parts)
+
+
+def read_index(x: Any, key: Any) -> Any:
+    """Return ``x[key]``: a NumPy scalar for a full integer index, a view for a basic key, else a copy."""  # fmt: skip
+    parts = key if isinstance(key, tuple) else (key,)
+    if any(isinstance(p, Handle) and not shaped(p).shape for p in parts):
+        parts = tuple(_plain_integer(p) for p in parts)
+        key = parts if isinstance(key, tuple) else parts[0]
+    if any(isinstance(p, list) for p in parts):
+        parts = tuple(np.asarray(p) if isinstance(p, list) else p for p in parts)
+        key = parts if isinstance(key, tuple) else parts[0]
+    if isinstance(key, str) or (isinstance(key, list)):
+        return rest.item_view(x, key)
+    if not _is_basic(key):
+        return rest.item_get(x, key)
+    if len(parts) == len(shaped(x).shape) and parts and all(isinstance(p, (int, np.integer)) for p in parts):  # fmt: skip
+        return _element(x, key)
+    return rest.item_view(x, key)
+
+
+def _plain_integer(part: Any) -> Any:
+    """A 0-d integer array indexes like an integer; its value has to be known on the host."""
+    if isinstance(part, Handle) and not shaped(part).shape and shaped(part).dtype.kind in "iu":
+        return int(read(part, HOST))
+    return part
+
+
+def _element(x: Any, key: Any) -> Any:
+    """Read one element: a host read of a few bytes."""
+    if CPU in devices_of(x):
+        return read(x, HOST)[key]
+    return np.asarray(read(rest.item_view(x, (*key, ...) if isinstance(key, tuple) else (key, ...)), HOST))[()]  # fmt: skip
+
+
+def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """NEP 13: ``numpy.add(x, y)`` with an xpu array runs xpu's function of that name."""
+    out = kwargs.get("out")
+    if isinstance(out, tuple):
+        kwargs["out"] = out[0] if len(out) == 1 else out
+    op = OPS.get(ufunc.__name__)
+    if op is None or op.host is not ufunc:  # scipy.special, numba: a ufunc xpu has no row for
+        foreign = Op(ufunc.__name__, "host", getattr(ufunc, method), None, arrays=())
+        return host_call(foreign, inputs, kwargs) if gate.open else call(foreign, inputs, kwargs)
+    function = public(op.name)
+    assert isinstance(function, UFunc)
+    return (function if method == "__call__" else getattr(function, method))(*inputs, **kwargs)
+
+
+def array_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """NEP 18: ``numpy.sum(x)`` with an xpu array runs xpu's function, or NumPy's on host values."""
+    path = f"{func.__module__}.{func.__name__}".removeprefix("numpy").lstrip(".")
+    op = OPS.get(path) or OPS.get(func.__name__)
+    if op is not None and op.host is func:
+        return host_call(op, args, kwargs) if gate.open else call(op, args, kwargs)
+    foreign = Op(path, "host", func, None, arrays=())
+    return host_call(foreign, args, kwargs) if gate.open else call(foreign, args, kwargs)
+
+

@@ -1,0 +1,298 @@
+"""What a machine is, as numbers: per device and cost class a latency, a bandwidth and rates; links.
+
+Profiles are JSON files with their sources (`machines/`), so that placement can be reproduced,
+shared, and tried for a machine that is not here. A file that does not make sense is refused with
+the field named.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xpu._op import KINDS, Work
+from xpu.errors import MachineFileError, nearest, text
+
+__all__ = ["SCHEMA", "Link", "Machine", "Processor", "Rates", "load", "profile_names", "shipped"]
+
+SCHEMA = 1
+_SHIPPED = Path(__file__).parent / "machines"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """One cost class on one device.
+
+    Attributes
+    ----------
+    latency : float
+        Seconds a call takes however small its operands (launch, dispatch in the library).
+    bandwidth : float
+        Bytes a second, reads and writes together.
+    rate : dict
+        Operations a second by arithmetic width: ``"f2"``, ``"f4"``, ``"f8"``.
+    """
+
+    latency: float
+    bandwidth: float
+    rate: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """A device: its name, its memory in bytes, and `Rates` per cost class."""
+
+    title: str
+    memory: int
+    classes: Mapping[str, Rates]
+
+    def launch(self, work: Work) -> float:
+        """Seconds before the device starts."""
+        return self.classes[work.kind].latency
+
+    def compute(self, work: Work) -> float:
+        """Seconds of the work itself: the slower of memory and arithmetic (the roofline model)."""
+        rates = self.classes[work.kind]
+        rate = rates.rate.get(width(work.dtype)) or rates.rate["f8"]
+        return max(work.bytes / rates.bandwidth, work.ops / rate)
+
+    def seconds(self, work: Work) -> float:
+        """Predict the seconds of one warm call whose operands are all here."""
+        return self.launch(work) + self.compute(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One direction of the connection between host and accelerator."""
+
+    latency: float
+    bandwidth: float
+    pinned_bandwidth: float
+
+    def seconds(self, nbytes: float, *, pinned: bool = False) -> float:
+        """Predict the seconds of one transfer of `nbytes` from pageable or pinned host memory."""
+        if nbytes <= 0:
+            return 0.0
+        return self.latency + nbytes / (self.pinned_bandwidth if pinned else self.bandwidth)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A host, an accelerator (or none) and the link between them."""
+
+    name: str
+    title: str
+    cpu: Processor
+    accelerator: Processor | None
+    to_device: Link
+    to_host: Link
+    sources: tuple[str, ...] = ()
+    note: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def without_accelerator(self) -> Machine:
+        """Return this machine with the host alone."""
+        return replace(self, accelerator=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the machine as JSON data; `from_dict` reads it back."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "title": self.title,
+            "note": self.note,
+            "sources": list(self.sources),
+            "cpu": _processor_data(self.cpu),
+            "accelerator": None if self.accelerator is None else _processor_data(self.accelerator),
+            "links": {"to_device": _link_data(self.to_device), "to_host": _link_data(self.to_host)},
+            "extra": dict(self.extra),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the machine to a file that ``XPU_MACHINE`` can name."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+    def __str__(self) -> str:
+        rows = [f"{self.name}: {self.title}"]
+        for role, processor in (("cpu", self.cpu), ("accelerator", self.accelerator)):
+            if processor is None:
+                rows.append(f"  {role}: none")
+                continue
+            rows.append(f"  {role}: {processor.title}, {processor.memory / 2**30:.0f} GiB")
+            for kind, rates in processor.classes.items():
+                speeds = "  ".join(f"{w} {r / 1e9:.4g} Gop/s" for w, r in rates.rate.items())
+                rows.append(f"    {kind:12} {rates.latency * 1e6:8.2f} us  {rates.bandwidth / 1e9:8.4g} GB/s  {speeds}")  # fmt: skip
+        for role, link in (("to device", self.to_device), ("to host", self.to_host)):
+            rows.append(
+                f"  {role}: {link.latency * 1e6:.2f} us, {link.bandwidth / 1e9:.4g} GB/s pageable, "
+                f"{link.pinned_bandwidth / 1e9:.4g} GB/s pinned"
+            )
+        return "\n".join(rows)
+
+
+def width(dtype: np.dtype[Any]) -> str:
+    """Return the arithmetic width class of a dtype: f2, f4 or f8."""
+    size = dtype.itemsize // 2 if dtype.kind == "c" else dtype.itemsize
+    return "f8" if size >= 8 else "f4" if size >= 4 else "f2"
+
+
+def _processor_data(processor: Processor) -> dict[str, Any]:
+    classes = {
+        kind: {"latency": rates.latency, "bandwidth": rates.bandwidth, "rate": dict(rates.rate)}
+        for kind, rates in processor.classes.items()
+    }
+    return {"title": processor.title, "memory": processor.memory, "classes": classes}
+
+
+def _link_data(link: Link) -> dict[str, float]:
+    return {
+        "latency": link.latency,
+        "bandwidth": link.bandwidth,
+        "pinned_bandwidth": link.pinned_bandwidth,
+    }
+
+
+# ----------------------------------------------------------------------------- reading
+
+
+def _refuse(where: str, field_name: str, problem: str) -> MachineFileError:
+    remedy = "Correct the field, or delete the file and run `xpu calibrate`."
+    return MachineFileError(text("machine", f"{where}: field {field_name!r} {problem}", remedy))
+
+
+def _number(data: Mapping[str, Any], key: str, where: str, prefix: str, *, zero: bool = False) -> float:  # fmt: skip
+    value = data.get(key)
+    name = f"{prefix}.{key}"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _refuse(where, name, f"must be a number, got {value!r}")
+    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        raise _refuse(where, name, f"must be positive and finite, got {value!r}")
+    return float(value)
+
+
+def _section(data: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    if not isinstance(value, dict):
+        raise _refuse(where, key, f"must be an object, got {type(value).__name__}")
+    return value
+
+
+def _read_processor(data: Mapping[str, Any], where: str, role: str) -> Processor:
+    rows = _section(data, "classes", where)
+    classes = {}
+    for kind in KINDS:
+        prefix = f"{role}.classes.{kind}"
+        row = rows.get(kind)
+        if not isinstance(row, dict):
+            raise _refuse(where, prefix, "is missing")
+        speeds = _section(row, "rate", where)
+        rate = {w: _number(speeds, w, where, f"{prefix}.rate") for w in ("f2", "f4", "f8")}
+        classes[kind] = Rates(
+            _number(row, "latency", where, prefix, zero=True),
+            _number(row, "bandwidth", where, prefix),
+            rate,
+        )
+    return Processor(str(data.get("title", role)), int(_number(data, "memory", where, role)), classes)
+
+
+def _read_link(data: Mapping[str, Any], where: str, key: str) -> Link:
+    row = _section(data, key, where)
+    prefix = f"links.{key}"
+    return Link(
+        _number(row, "latency", where, prefix, zero=True),
+        _number(row, "bandwidth", where, prefix),
+        _number(row, "pinned_bandwidth", where, prefix),
+    )
+
+
+def from_dict(data: object, where: str = "machine file") -> Machine:
+    """Read a machine from JSON data.
+
+    Parameters
+    ----------
+    data : object
+        What ``json.load`` gave.
+    where : str, optional
+        File name for messages.
+
+    Returns
+    -------
+    Machine
+        The machine.
+
+    Raises
+    ------
+    MachineFileError
+        If a field is missing, foreign or absurd; the field is named.
+    """
+    if not isinstance(data, dict):
+        raise _refuse(where, "(root)", f"must be an object, got {type(data).__name__}")
+    if data.get("schema") != SCHEMA:
+        raise _refuse(where, "schema", f"must be {SCHEMA}, got {data.get('schema')!r}")
+    links = _section(data, "links", where)
+    accelerator = data.get("accelerator")
+    return Machine(
+        name=str(data.get("name", "unnamed")),
+        title=str(data.get("title", "")),
+        cpu=_read_processor(_section(data, "cpu", where), where, "cpu"),
+        accelerator=None if accelerator is None else _read_processor(_section(data, "accelerator", where), where, "accelerator"),  # fmt: skip
+        to_device=_read_link(links, where, "to_device"),
+        to_host=_read_link(links, where, "to_host"),
+        sources=tuple(str(s) for s in data.get("sources", ())),
+        note=str(data.get("note", "")),
+        extra=data.get("extra") or {},
+    )
+
+
+def load(path: str | Path) -> Machine:
+    """Read a machine file.
+
+    Raises
+    ------
+    MachineFileError
+        If the file is not JSON, or a field is missing, foreign or absurd.
+    OSError
+        If it cannot be read.
+    """
+    content = Path(path).read_text(encoding="utf-8", errors="replace")
+    try:
+        data = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise _refuse(str(path), "(root)", f"is not JSON ({error.msg}, line {error.lineno})") from None
+    return from_dict(data, str(path))
+
+
+def profile_names() -> list[str]:
+    """List the machine profiles that ship with xpu."""
+    return sorted(file.stem for file in _SHIPPED.glob("*.json"))
+
+
+def shipped(name: str) -> Machine:
+    """Return a shipped profile.
+
+    Parameters
+    ----------
+    name : str
+        For example ``"h200"``; `profile_names` lists them.
+
+    Raises
+    ------
+    MachineFileError
+        If there is none of that name; the message lists those there are.
+
+    Examples
+    --------
+    >>> shipped("h200").accelerator.title
+    'NVIDIA H200 SXM, 141 GB'
+    """
+    names = profile_names()
+    if name not in names:
+        hint = nearest(name, names)
+        raise MachineFileError(text("machine", f"no machine profile {name!r}", f"Shipped profiles: {', '.join(names)}. {hint}".strip()))  # fmt: skip
+    return load(_SHIPPED / f"{name}.json")

@@ -1,0 +1,200 @@
+"""What one operation is: a row of plain data, and the work that one call of it means.
+
+A row says which arguments are arrays, which are written, what CuPy cannot do, and how to count
+bytes and operations. It holds no array and no device, so placement and tests can read it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["KINDS", "OPS", "Op", "Shaped", "Work", "host_only"]
+
+# Cost classes: a machine profile gives each its latency, bandwidth and rate.
+KINDS = (
+    "elementwise", "reduction", "scan", "sort", "gather", "copy", "creation", "matmul", "linalg",
+    "fft", "conv", "filter", "host",
+)  # fmt: skip
+
+
+class Shaped(NamedTuple):
+    """Shape and dtype of one operand: all that placement may know of its values."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+class Work(NamedTuple):
+    """What one call does: its cost class, arithmetic dtype, bytes touched and operations."""
+
+    kind: str
+    dtype: np.dtype[Any]
+    bytes: float
+    ops: float
+
+
+Count = Callable[["Op", Sequence[Shaped], Mapping[str, Any]], Work]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Op:
+    """One row.
+
+    Attributes
+    ----------
+    name : str
+        Path below ``xpu`` and ``numpy``: ``"add"``, ``"linalg.svd"``.
+    kind : str
+        Cost class, one of `KINDS`.
+    host : callable
+        What runs on the host: NumPy's function, or xpu's own for a composite.
+    gpu : str or None
+        Path below ``cupy``; None where CuPy has no such function; ``"self"`` where `host` is xpu's
+        own and takes raw arrays of any library.
+    arrays : tuple of int
+        Positions of array arguments (lists there become arrays on a GPU).
+    sequence : bool
+        The first argument is a sequence of arrays.
+    writes : tuple of int
+        Positions of arguments written in place (``out=`` is always written).
+    gaps : frozenset of str
+        Keywords CuPy lacks; a call that uses one runs on the CPU.
+    weight : float
+        Operations per element.
+    count : callable
+        From operands to `Work`.
+    dtypes : str
+        Category of the dtypes it takes, for the property tests.
+    ulp : float
+        Rounding budget between devices, in units in the last place of the result.
+    keeps_0d : bool
+        A 0-d result is an array (as from ``reshape``), not a scalar (as from ``sum``).
+    view : bool
+        The result is a view: it stays where its operand is, and nothing runs.
+    """
+
+    name: str
+    kind: str
+    host: Callable[..., Any]
+    gpu: str | None
+    arrays: tuple[int, ...] = (0,)
+    sequence: bool = False
+    writes: tuple[int, ...] = ()
+    gaps: frozenset[str] = frozenset()
+    weight: float = 1.0
+    count: Count | None = None
+    dtypes: str = "numeric"
+    ulp: float = 0.0
+    keeps_0d: bool = False
+    view: bool = False
+
+    def work(self, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
+        """Count what a call with these operands does."""
+        return (self.count or _by_elements)(self, operands, keywords)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the array arguments, for callers who pass them by keyword."""
+        return _parameter_names(self.host, self.arrays)
+
+
+@functools.cache
+def _parameter_names(host: Callable[..., Any], positions: tuple[int, ...]) -> tuple[str, ...]:
+    if isinstance(host, np.ufunc):
+        return ()
+    try:
+        names = list(inspect.signature(host).parameters)
+    except ValueError:  # a C function without a signature
+        return ()
+    return tuple(names[i] for i in positions if i < len(names))
+
+
+OPS: dict[str, Op] = {}
+
+
+def arithmetic_dtype(operands: Sequence[Shaped]) -> np.dtype[Any]:
+    """Return the widest dtype among the operands: what the arithmetic runs in, nearly always."""
+    if not operands:
+        return np.dtype(np.float64)
+    return max((o.dtype for o in operands), key=lambda d: d.itemsize)
+
+
+def _by_elements(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
+    """Elementwise: read every operand, write one result of the largest size."""
+    dtype = arithmetic_dtype(operands)
+    largest = max((o.size for o in operands), default=1)
+    moved = sum(o.nbytes for o in operands) + largest * dtype.itemsize
+    return Work(op.kind, dtype, moved, largest * op.weight)
+
+
+def by_reading(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
+    """Reductions: read the operands, write next to nothing."""
+    dtype = arithmetic_dtype(operands)
+    return Work(op.kind, dtype, sum(o.nbytes for o in operands), sum(o.size for o in operands) * op.weight)  # fmt: skip
+
+
+def by_sorting(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
+    """Comparison sorts: n log2 n operations."""
+    dtype = arithmetic_dtype(operands)
+    total = sum(o.size for o in operands)
+    return Work(op.kind, dtype, 2 * sum(o.nbytes for o in operands), total * math.log2(total + 2) * op.weight)  # fmt: skip
+
+
+def by_product(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
+    """Matrix products: 2 m n k operations, times the batch (four times that for complex)."""
+    dtype = arithmetic_dtype(operands)
+    moved = float(sum(o.nbytes for o in operands))
+    if len(operands) < 2 or not operands[0].shape or not operands[1].shape:
+        return Work(op.kind, dtype, moved, sum(o.size for o in operands) * 2.0)
+    a, b = operands[0], operands[1]
+    columns = b.shape[-1] if len(b.shape) > 1 else 1
+    batch = max(1, math.prod(b.shape[:-2])) if len(b.shape) > len(a.shape) else 1
+    ops = 2.0 * a.size * columns * batch * (4 if dtype.kind == "c" else 1)
+    rows = a.shape[-2] if len(a.shape) > 1 else 1
+    return Work(op.kind, dtype, moved + rows * columns * batch * dtype.itemsize, ops)
+
+
+def by_cube(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
+    """Dense factorisations: weight times n cubed operations per matrix."""
+    dtype = arithmetic_dtype(operands)
+    ops = 0.0
+    for o in operands[:1]:
+        n, m = (o.shape[-1], o.shape[-2]) if len(o.shape) > 1 else (o.size, 1)
+        ops += op.weight * max(1, math.prod(o.shape[:-2])) * n * m * min(n, m)
+    return Work(op.kind, dtype, 2.0 * sum(o.nbytes for o in operands), ops)
+
+
+def by_fft(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
+    """Fast Fourier transforms: 5 n log2 n operations (Cooley and Tukey's count)."""
+    dtype = arithmetic_dtype(operands)
+    total = sum(o.size for o in operands)
+    return Work(op.kind, dtype, 4.0 * sum(o.nbytes for o in operands), 5.0 * total * math.log2(total + 2))  # fmt: skip
+
+
+_HOST_KINDS = "OSUVMmT"
+
+
+def host_only(dtype: np.dtype[Any]) -> bool:
+    """Return True for the dtypes no GPU library takes: they stay on the host.
+
+    Objects, strings, dates, structures, extended precision and foreign byte orders
+    (CuPy 14 raises ``ValueError: Unsupported dtype`` for each).
+    """
+    return dtype.kind in _HOST_KINDS or dtype.char in "gG" or not dtype.isnative

@@ -1,0 +1,1 @@
+"""Rows of operations: one line per op, one file per group."""

@@ -1,0 +1,245 @@
+"""From a row to a public function: what `elementwise(...)`, `function(...)` and `view(...)` return.
+
+They are callable objects, as NumPy's own functions are, so that each carries its row, NumPy's
+signature and its documentation without a hand-written copy of either.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xpu._backends._base import follow
+from xpu._block import Handle
+from xpu._dispatch import call, host_call, kinds
+from xpu._gate import gate
+from xpu._op import OPS, Count, Op
+from xpu._ops._gaps import KEYWORDS, MISSING
+
+__all__ = ["Function", "UFunc", "elementwise", "function", "view"]
+
+
+class Function:
+    """A NumPy function that runs where it finishes first."""
+
+    __slots__ = ("__weakref__", "op")
+
+    def __init__(self, op: Op) -> None:
+        self.op = op
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it."""
+        if gate.open:
+            return host_call(self.op, args, kwargs)
+        return call(self.op, args, kwargs)
+
+    @property
+    def __name__(self) -> str:
+        return self.op.name.rpartition(".")[2]
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.op.host)
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        """NumPy's documentation, with a line on placement."""
+        lane = "never on the GPU" if self.op.gpu is None else f"on the GPU through cupy.{self.op.gpu}"
+        theirs = inspect.getdoc(self.op.host) or ""
+        return f"xpu.{self.op.name}: as numpy.{self.op.name}; {lane} (cost class {self.op.kind}).\n\n{theirs}"
+
+    def __repr__(self) -> str:
+        return f"<xpu function {self.op.name}>"
+
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        return public, (self.op.name,)
+
+
+class UFunc(Function):
+    """A NumPy universal function, with its methods."""
+
+    __slots__ = ("_host",)
+
+    def __init__(self, op: Op) -> None:
+        super().__init__(op)
+        self._host = op.host
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it; one plain array while everything is on the host is the hot path."""
+        if gate.open:
+            if len(args) == 1 and not kwargs:
+                x = args[0]
+                if type(x) is kinds.array:
+                    raw = self._host(x._raw)
+                    if type(raw) is np.ndarray:
+                        result = kinds.array()
+                        result._raw = raw
+                        return result
+            return host_call(self.op, args, kwargs)
+        return call(self.op, args, kwargs)
+
+    def _method(self, name: str, kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        path = f"{self.op.name}.{name}"
+        op = OPS.get(path)
+        if op is None:
+            gpu = f"{self.op.gpu}.{name}" if self.op.gpu in _REDUCIBLE and name == "reduce" else None
+            writes = (0,) if name == "at" else ()
+            op = Op(path, kind, getattr(self._host, name), gpu, arrays=(0, 1) if name == "outer" else (0,),
+                    writes=writes, gaps=frozenset({"where", "initial"}))  # fmt: skip
+            OPS[path] = op
+        return host_call(op, args, kwargs) if gate.open else call(op, args, kwargs)
+
+    def reduce(self, *args: Any, **kwargs: Any) -> Any:
+        """As the NumPy ufunc's method."""
+        return self._method("reduce", "reduction", args, kwargs)
+
+    def accumulate(self, *args: Any, **kwargs: Any) -> Any:
+        """As the NumPy ufunc's method."""
+        return self._method("accumulate", "scan", args, kwargs)
+
+    def reduceat(self, *args: Any, **kwargs: Any) -> Any:
+        """As the NumPy ufunc's method."""
+        return self._method("reduceat", "scan", args, kwargs)
+
+    def outer(self, *args: Any, **kwargs: Any) -> Any:
+        """As the NumPy ufunc's method."""
+        return self._method("outer", "elementwise", args, kwargs)
+
+    def at(self, *args: Any, **kwargs: Any) -> Any:
+        """As the NumPy ufunc's method: unbuffered, in place."""
+        return self._method("at", "gather", args, kwargs)
+
+    def resolve_dtypes(self, *args: Any, **kwargs: Any) -> Any:
+        """As the NumPy ufunc's method."""
+        return self._host.resolve_dtypes(*args, **kwargs)
+
+    @property
+    def nin(self) -> int:
+        """Number of inputs."""
+        return int(self._host.nin)
+
+    @property
+    def nout(self) -> int:
+        """Number of outputs."""
+        return int(self._host.nout)
+
+    @property
+    def nargs(self) -> int:
+        """Number of inputs and outputs."""
+        return int(self._host.nargs)
+
+    @property
+    def ntypes(self) -> int:
+        """Number of type combinations."""
+        return int(self._host.ntypes)
+
+    @property
+    def types(self) -> list[str]:
+        """Type combinations."""
+        return list(self._host.types)
+
+    @property
+    def identity(self) -> Any:
+        """The reduction's identity, or None."""
+        return self._host.identity
+
+    @property
+    def signature(self) -> str | None:
+        """The core signature of a generalised ufunc."""
+        signature: str | None = self._host.signature
+        return signature
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        def parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:  # fmt: skip
+            return inspect.Parameter(name, kind, default=default)
+
+        names = ["x"] if self.nin == 1 else [f"x{i + 1}" for i in range(self.nin)]
+        parameters = [parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]
+        parameters.append(parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, None))
+        for name, default in (("where", True), ("casting", "same_kind"), ("order", "K"), ("dtype", None), ("subok", True)):  # fmt: skip
+            parameters.append(parameter(name, inspect.Parameter.KEYWORD_ONLY, default))
+        return inspect.Signature(parameters)
+
+    def __repr__(self) -> str:
+        return f"<xpu ufunc {self.op.name!r}>"
+
+
+# CuPy implements `reduce` for these only (cupy/_core/_kernel.pyx, v14).
+_REDUCIBLE = frozenset({"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"})
+
+_PUBLIC: dict[str, Function] = {}
+
+
+def public(name: str) -> Function:
+    """Return the public function of a row (how functions are pickled)."""
+    return _PUBLIC[name]
+
+
+def _host_function(name: str) -> Callable[..., Any]:
+    found = follow(name, np)
+    if found is not None:
+        return found  # type: ignore[no-any-return]
+
+    def absent(*args: Any, **kwargs: Any) -> Any:
+        message = f"xpu.{name}: NumPy {np.__version__} has no such function; upgrade NumPy."
+        raise NotImplementedError(message)
+
+    return absent
+
+
+def _row(name: str, kind: str, fields: dict[str, Any]) -> Op:
+    host = fields.pop("host", None) or _host_function(name)
+    gpu = fields.pop("gpu", None if name in MISSING else name)
+    op = Op(name, kind, host, gpu, gaps=fields.pop("gaps", KEYWORDS.get(name, frozenset())), **fields)  # fmt: skip
+    OPS[name] = op
+    return op
+
+
+def elementwise(name: str, dtypes: str = "numeric", *, weight: float = 1.0, ulp: float = 0.0, **fields: Any) -> UFunc:  # fmt: skip
+    """Make a universal function from a row.
+
+    Parameters
+    ----------
+    name : str
+        NumPy's name.
+    dtypes : str, optional
+        Category of dtypes it takes (the array API standard's words).
+    weight : float, optional
+        Operations per element.
+    ulp : float, optional
+        Rounding budget between devices.
+    **fields
+        Further fields of `Op`.
+
+    Returns
+    -------
+    UFunc
+        The public function.
+    """
+    host = fields.get("host") or _host_function(name)
+    arrays = tuple(range(host.nin))
+    writes = tuple(range(host.nin, host.nin + host.nout))
+    made = UFunc(_row(name, fields.pop("kind", "elementwise"), dict(fields, arrays=arrays, writes=writes, dtypes=dtypes, weight=weight, ulp=ulp)))  # fmt: skip
+    _PUBLIC[name] = made
+    return made
+
+
+def function(name: str, kind: str, count: Count | None = None, **fields: Any) -> Function:
+    """Make a public function from a row of cost class `kind`; `fields` are those of `Op`."""
+    made = Function(_row(name, kind, dict(fields, count=count)))
+    _PUBLIC[name] = made
+    return made
+
+
+def view(name: str, **fields: Any) -> Function:
+    """Make a function whose result is a view: it stays where its operand is."""
+    return function(name, "copy", view=True, keeps_0d=True, **fields)
+
+
+def is_array(value: Any) -> bool:
+    """Return True for xpu's arrays and scalars."""
+    return isinstance(value, Handle)

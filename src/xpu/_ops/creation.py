@@ -1,0 +1,363 @@
+"""Where arrays are born, and how foreign data comes in.
+
+With `device=` an array is pinned there. Without it, constant arrays are born on the device that
+first uses them, the rest on the host.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpu._backends import HOST, backend, backend_of
+from xpu._block import Handle, devices_of, home, host_view, lift, lower, read, settle, shaped, shared
+from xpu._config import current
+from xpu._device import CPU, Device, parse
+from xpu._dispatch import call, host_call, kinds, own, unborn, wrap
+from xpu._gate import gate
+from xpu._op import OPS, host_only
+from xpu._ops._make import Function, function, view
+from xpu.errors import DeviceError, text
+
+__all__ = ["array", "asarray", "to_device"]
+
+_LAZY_BYTES = 4096  # a smaller constant array is cheaper to make than to postpone
+
+
+class Creation(Function):
+    """A function that makes an array; `device=` pins it."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it."""
+        device = kwargs.pop("device", None)
+        if device is None:
+            if gate.open:
+                return host_call(self.op, args, kwargs)
+            return self._lazy(args, kwargs) or call(self.op, args, kwargs)
+        made = host_call(self.op, args, kwargs) if gate.open else call(self.op, args, kwargs)
+        return to_device(made, device, function=self.op.name)
+
+    def _lazy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Postpone a large constant array to its first use, under automatic placement only."""
+        if self.op.name not in _CONSTANT or current().device != "auto" or kwargs.get("like") is not None:
+            return None
+        if not all(isinstance(a, (int, float, complex, np.generic, tuple, type, np.dtype)) for a in args):
+            return None
+        empty = np.broadcast_to(np.empty((), self._dtype(args, kwargs)), _shape_of(args, kwargs))
+        if kwargs.get("order", "C") != "C" or empty.nbytes < _LAZY_BYTES or host_only(empty.dtype):
+            return None
+        value = (_CONSTANT[self.op.name],) if self.op.name != "full" else args[1:2]
+        if not value:
+            return None
+        return unborn(_FULL.op, (empty.shape, value[0], empty.dtype), empty.shape, empty.dtype)
+
+    def _dtype(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> np.dtype[Any]:
+        position = 2 if self.op.name == "full" else 1
+        dtype = kwargs.get("dtype", args[position] if len(args) > position else None)
+        if dtype is not None:
+            return np.dtype(dtype)
+        return np.asarray(args[1]).dtype if self.op.name == "full" and len(args) > 1 else np.dtype(float)
+
+
+_CONSTANT = {"zeros": 0, "ones": 1, "full": None}
+
+
+def _shape_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return kwargs.get("shape", args[0] if args else ())
+
+
+def creation(name: str, **fields: Any) -> Creation:
+    """Make a creation function from a row."""
+    return Creation(function(name, "creation", keeps_0d=True, **fields).op)
+
+
+# fmt: off
+arange = creation("arange", arrays=())
+empty = creation("empty", arrays=())
+empty_like = creation("empty_like")
+eye = creation("eye", arrays=())
+fromfunction = function("fromfunction", "host", gpu=None)
+full = _FULL = creation("full", arrays=())
+full_like = creation("full_like")
+geomspace = creation("geomspace", arrays=())
+identity = creation("identity", arrays=())
+indices = creation("indices", arrays=())
+linspace = creation("linspace", arrays=())
+logspace = creation("logspace", arrays=())
+meshgrid = function("meshgrid", "copy", arrays=(0, 1, 2), keeps_0d=True)
+ones = creation("ones", arrays=())
+ones_like = creation("ones_like")
+tri = creation("tri", arrays=())
+tril = function("tril", "copy")
+triu = function("triu", "copy")
+vander = function("vander", "elementwise", weight=4)
+zeros = creation("zeros", arrays=())
+zeros_like = creation("zeros_like")
+copy = function("copy", "copy", keeps_0d=True)
+_as_view = view("asarray")
+# fmt: on
+
+
+def to_device(x: Any, device: Device | str, *, function: str = "to_device") -> Any:
+    """Return the array pinned to a device: itself if it is pinned there already, else a copy.
+
+    Parameters
+    ----------
+    x : ndarray
+        The array.
+    device : str or Device
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"pretend"``.
+    function : str, optional
+        Public function to name in errors.
+
+    Returns
+    -------
+    ndarray
+        Operations on it run on that device.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such device, or it cannot hold the dtype (a ``ValueError``).
+    """
+    target = backend(parse(device, function))
+    view_ = home(x)
+    if view_ is not None and view_.block.pin == target.device:
+        return x
+    kind = shaped(x).dtype
+    if target is not HOST and host_only(kind):
+        raise DeviceError(text(function, f"dtype {kind} cannot leave the host for {target.device}", "Keep it on 'cpu'."))  # fmt: skip
+    raw = read(x, target)
+    if HOST is target:
+        raw = np.array(raw, copy=True)
+    else:
+        raw = target.compact(raw)
+    made = own(raw, scalar=isinstance(x, kinds.scalar) and isinstance(raw, np.generic))
+    if not host_only(kind):
+        shared(made).block.pin = target.device
+    return made
+
+
+def asarray(
+    obj: Any,
+    /,
+    dtype: Any = None,
+    order: Any = None,
+    *,
+    device: Any = None,
+    copy: bool | None = None,
+    like: Any = None,
+) -> Any:
+    """Convert to an xpu array.
+
+    A NumPy array is copied, since a later write by its owner would silently make a device replica
+    stale; ``copy=False`` shares its memory and keeps the array on the host.
+
+    Parameters
+    ----------
+    obj : array_like
+        xpu, NumPy or CuPy array, scalar, or nested sequence.
+    dtype : dtype, optional
+        Element type; NumPy's inference if omitted.
+    order : {'C', 'F', 'A', 'K'}, optional
+        Memory order.
+    device : str or Device, optional
+        Pins the array there.
+    copy : bool, optional
+        True always copies, False never does; None copies foreign memory only.
+    like : object, optional
+        Ignored, for NumPy's signature.
+
+    Returns
+    -------
+    ndarray
+        The array, of the shape of `obj`.
+
+    Raises
+    ------
+    ValueError
+        If ``copy=False`` cannot be kept.
+
+    Examples
+    --------
+    >>> import xpu
+    >>> xpu.asarray([1, 2, 3]).dtype
+    dtype('int64')
+    """
+    if device is not None:
+        made = asarray(obj, dtype, order, copy=copy)
+        if copy is False and (set(devices_of(made)) or {CPU}) != {parse(device, "asarray")}:
+            raise ValueError(text("asarray", f"copy=False, but the array is not on {device!r}", "Use copy=None."))  # fmt: skip
+        return to_device(made, device, function="asarray")
+    if isinstance(obj, Handle):
+        return _from_handle(obj, dtype, order, copy)
+    where = backend_of(obj)
+    if where is not None and where is not HOST:
+        raw = obj if copy is False else where.compact(obj)
+        made = own(raw, scalar=False)
+        return made if dtype is None else made.astype(dtype)
+    if copy is False:
+        raw = np.asarray(obj, dtype, order=order, copy=False)
+        made = kinds.array()
+        settle(made, host_view(raw, anchored=True))
+        return made
+    raw = np.array(obj, dtype, order=order or "K", copy=True)
+    if raw.base is not None and not gate.open:
+        raw = raw.copy(order="K")
+    return wrap(raw) if gate.open else own(raw, scalar=False)
+
+
+def _from_handle(x: Any, dtype: Any, order: Any, copy: bool | None) -> Any:
+    if isinstance(x, kinds.scalar):
+        host = np.array(read(x, HOST), dtype)
+        return wrap(host) if gate.open else own(host, scalar=False)
+    kind = shaped(x).dtype
+    if copy is not True and (dtype is None or np.dtype(dtype) == kind) and order in (None, "K", "A"):
+        return x
+    if copy is False:
+        problem = f"copy=False, but dtype {kind} or the order has to change to {dtype}, {order}"
+        raise ValueError(text("asarray", problem, "Use copy=None."))
+    return x.astype(kind if dtype is None else dtype, order=order or "K", copy=copy is True or order not in (None, "K", "A"))  # fmt: skip
+
+
+def array(
+    obj: Any,
+    dtype: Any = None,
+    *,
+    copy: bool | None = True,
+    order: Any = "K",
+    subok: bool = False,
+    ndmin: int = 0,
+    ndmax: int = 0,
+    like: Any = None,
+    device: Any = None,
+) -> Any:
+    """Make an array, as `numpy.array`; see `asarray` for `copy` and `device`.
+
+    Examples
+    --------
+    >>> import xpu
+    >>> xpu.array([[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    made = asarray(obj, dtype, order, device=device, copy=copy)
+    missing = ndmin - made.ndim
+    return made.reshape((1,) * missing + made.shape) if missing > 0 else made
+
+
+def asanyarray(obj: Any, /, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None) -> Any:  # fmt: skip
+    """As `asarray`: xpu has no array subclasses to let pass."""
+    return asarray(obj, dtype, order, device=device, copy=copy)
+
+
+def ascontiguousarray(obj: Any, /, dtype: Any = None, *, like: Any = None) -> Any:
+    """As `numpy.ascontiguousarray`: C order and at least one axis."""
+    made = asarray(obj, dtype)
+    if made.flags.c_contiguous and made.ndim:
+        return made
+    return made.astype(made.dtype, order="C", copy=True).reshape(made.shape or (1,))
+
+
+def asfortranarray(obj: Any, /, dtype: Any = None, *, like: Any = None) -> Any:
+    """As `numpy.asfortranarray`: Fortran order."""
+    made = asarray(obj, dtype)
+    return made if made.flags.f_contiguous else made.astype(made.dtype, order="F", copy=True)
+
+
+def asarray_chkfinite(obj: Any, dtype: Any = None, order: Any = None) -> Any:
+    """As `numpy.asarray_chkfinite`: refuse infinities and NaNs."""
+    made = asarray(obj, dtype, order)
+    if made.dtype.kind in "fc" and not bool(OPS["isfinite"].host(read(made, HOST)).all()):
+        raise ValueError(text("asarray_chkfinite", f"array of shape {made.shape} holds infs or NaNs", "Mask them."))  # fmt: skip
+    return made
+
+
+def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
+    """Take an array from another library through DLPack, sharing memory where that is possible.
+
+    Parameters
+    ----------
+    x : object
+        Has ``__dlpack__`` and ``__dlpack_device__``.
+    device : str or Device, optional
+        Pins the result there.
+    copy : bool, optional
+        True copies, False must share.
+
+    Returns
+    -------
+    ndarray
+        Host memory that is shared stays on the host.
+    """
+    if isinstance(x, Handle):
+        return asarray(x, device=device, copy=copy)
+    kind = int(x.__dlpack_device__()[0])
+    if kind == 1:
+        made = asarray(np.from_dlpack(x), copy=False if copy is not True else True)
+    else:
+        target = backend(parse("cuda"))
+        raw = target.run(OPS["from_dlpack"].host, (x,), {}, OPS["from_dlpack"].work([], {}))
+        made = own(raw, scalar=False)
+    return made if device is None else to_device(made, device, function="from_dlpack")
+
+
+_from_dlpack_row = function("from_dlpack", "creation", arrays=())
+
+
+def asnumpy(x: Any) -> np.ndarray[Any, Any]:
+    """Return a NumPy array with the values, a copy (CuPy's name for it).
+
+    Parameters
+    ----------
+    x : array_like
+        Any array or sequence.
+
+    Returns
+    -------
+    numpy.ndarray
+        Writeable, independent of `x`.
+
+    Examples
+    --------
+    >>> import xpu
+    >>> xpu.asnumpy(xpu.ones(2))
+    array([1., 1.])
+    """
+    if isinstance(x, Handle):
+        return np.array(read(x, HOST), copy=True)
+    where = backend_of(x)
+    return np.array(x, copy=True) if where in (None, HOST) else lower(x, where)  # type: ignore[arg-type]
+
+
+
+
+class _Grid:
+    """An index trick (``r_``, ``mgrid``, ...) that gives xpu arrays."""
+
+    __slots__ = ("_theirs",)
+
+    def __init__(self, theirs: Any) -> None:
+        self._theirs = theirs
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        raw = tuple(read(p, HOST) if isinstance(p, Handle) else p for p in parts)
+        made = self._theirs[raw if isinstance(key, tuple) else raw[0]]
+        return tuple(map(wrap, made)) if isinstance(made, (tuple, list)) else wrap(made)
+
+    def __repr__(self) -> str:
+        return repr(self._theirs)
+
+
+c_ = _Grid(np.c_)
+mgrid = _Grid(np.mgrid)
+ogrid = _Grid(np.ogrid)
+r_ = _Grid(np.r_)
+
+
+def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0, *, like: Any = None) -> Any:  # fmt: skip
+    """Return an array over a buffer's memory, as `numpy.frombuffer`; it stays on the host."""
+    return asarray(np.frombuffer(buffer, dtype, count, offset), copy=False)

@@ -1,0 +1,237 @@
+"""Where one call runs: pure arithmetic over sizes, residency, a machine and a policy.
+
+No array, no library and no device is touched here, so every decision can be computed, printed and
+tested anywhere.
+
+The cost of a device is the predicted run time there plus the transfers of the operands that have no
+valid replica there. One call is often not worth a transfer while a chain of them is, so every Block
+carries a *lead*: how much better, in seconds, the accelerator would have been for it so far, in
+hindsight, clamped to one transfer either way. This is the work-function algorithm for a metrical
+task system of two states (Borodin, Linial and Saks, J. ACM 39, 1992: 2n - 1 = 3 times the offline
+optimum for n = 2 states, and no deterministic rule does better). A Block moves when its lead
+reaches its transfer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from xpu._machine import Machine
+from xpu._op import Work
+
+__all__ = ["Decision", "Operand", "Policy", "decide"]
+
+HOST, ACCELERATOR = "cpu", "accelerator"
+
+
+class Operand(NamedTuple):
+    """What placement may know of one operand.
+
+    Attributes
+    ----------
+    nbytes : int
+        Bytes a transfer of it would move.
+    on_host, on_accelerator : bool
+        Whether a valid replica is there. Both are False for an array not born yet.
+    lead : float
+        Seconds that the accelerator is ahead for this Block in hindsight.
+    pinned : str or None
+        ``"cpu"`` or ``"accelerator"`` where the user put it there.
+    """
+
+    nbytes: int
+    on_host: bool
+    on_accelerator: bool
+    lead: float = 0.0
+    pinned: str | None = None
+
+
+class Policy(NamedTuple):
+    """What settings and capability say before any arithmetic.
+
+    Attributes
+    ----------
+    forced : str or None
+        ``"cpu"`` or ``"accelerator"`` from ``config(device=...)`` or the environment.
+    gap : str
+        Why the accelerator cannot run this call; empty where it can.
+    """
+
+    forced: str | None = None
+    gap: str = ""
+
+
+class Decision(NamedTuple):
+    """The answer: plain data that can be printed, compared and stored.
+
+    Attributes
+    ----------
+    device : str
+        ``"cpu"`` or ``"accelerator"``.
+    reason : str
+        One clause for the user.
+    cpu_seconds, accelerator_seconds : float
+        Predicted run time on each, without transfers (NaN where it cannot run).
+    transfer_seconds : tuple of float
+        Predicted transfers before a run on the host and on the accelerator.
+    leads : tuple of float
+        The operands' leads after this call.
+    """
+
+    device: str
+    reason: str
+    cpu_seconds: float
+    accelerator_seconds: float
+    transfer_seconds: tuple[float, float]
+    leads: tuple[float, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Predicted seconds of the choice, transfers included."""
+        if self.device == HOST:
+            return self.cpu_seconds + self.transfer_seconds[0]
+        return self.accelerator_seconds + self.transfer_seconds[1]
+
+
+NAN = float("nan")
+
+
+def decide(work: Work, operands: Sequence[Operand], machine: Machine, policy: Policy) -> Decision:
+    """Choose the device for one call.
+
+    Parameters
+    ----------
+    work : Work
+        What the call does.
+    operands : sequence of Operand
+        Where its operands are.
+    machine : Machine
+        The rates and links in force.
+    policy : Policy
+        What is settled before any arithmetic.
+
+    Returns
+    -------
+    Decision
+        Device, reason, predicted seconds, and the leads to store.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xpu._machine import shipped
+    >>> work = Work("elementwise", np.dtype("f8"), 24e9, 1e9)
+    >>> there = Operand(8_000_000_000, on_host=False, on_accelerator=True)
+    >>> decide(work, [there, there], shipped("h200"), Policy()).device
+    'accelerator'
+    """
+    accelerator = machine.accelerator
+    cpu_seconds = machine.cpu.seconds(work)
+    if accelerator is None:
+        return Decision(HOST, "no accelerator", cpu_seconds, NAN, (0.0, 0.0))
+    down = [0.0 if o.on_host or not o.on_accelerator else machine.to_host.seconds(o.nbytes) for o in operands]  # fmt: skip
+    up = [0.0 if o.on_accelerator or not o.on_host else machine.to_device.seconds(o.nbytes) for o in operands]  # fmt: skip
+    transfers = (sum(down), sum(up))
+    leads = tuple(o.lead for o in operands)
+    if policy.gap:
+        return Decision(HOST, policy.gap, cpu_seconds, NAN, transfers, leads)
+    accelerator_seconds = accelerator.seconds(work)
+    settled = _settled(operands, policy)
+    if settled is not None:
+        device, reason = settled
+        return Decision(device, reason, cpu_seconds, accelerator_seconds, transfers, leads)
+    leads = _charge(operands, machine, cpu_seconds - accelerator_seconds)
+    # What a move still has to earn: its transfer less what hindsight already paid for it.
+    to_host = sum(t + lead for t, lead in zip(down, leads, strict=True) if t)
+    to_device = sum(t - lead for t, lead in zip(up, leads, strict=True) if t)
+    device, reason = _choose(cpu_seconds, accelerator_seconds, transfers, (to_host, to_device))
+    return Decision(device, reason, cpu_seconds, accelerator_seconds, transfers, leads)
+
+
+def _settled(operands: Sequence[Operand], policy: Policy) -> tuple[str, str] | None:
+    """Device and reason where a setting or a pin decides."""
+    if policy.forced is not None:
+        return policy.forced, "forced by config(device=...)"
+    pins = {o.pinned for o in operands if o.pinned is not None}
+    if len(pins) == 1:
+        return pins.pop(), "an operand is pinned there"
+    return None
+
+
+def _charge(operands: Sequence[Operand], machine: Machine, gain: float) -> tuple[float, ...]:
+    """Add the call's gain on the accelerator to the operands' leads, by bytes, clamped.
+
+    The clamp is one transfer either way: more would let an old lead outweigh a new phase.
+    """
+    total = sum(o.nbytes for o in operands)
+    leads = []
+    for o in operands:
+        share = gain * o.nbytes / total if total else 0.0
+        limit_up = machine.to_device.seconds(o.nbytes)
+        limit_down = machine.to_host.seconds(o.nbytes)
+        leads.append(min(limit_up, max(-limit_down, o.lead + share)))
+    return tuple(leads)
+
+
+def _choose(
+    cpu_seconds: float,
+    accelerator_seconds: float,
+    transfers: tuple[float, float],
+    owed: tuple[float, float],
+) -> tuple[str, str]:
+    down, up = transfers
+    to_host, to_device = owed
+    if not down and not up:
+        if accelerator_seconds < cpu_seconds:
+            return ACCELERATOR, "faster there, and its operands are there"
+        return HOST, "faster on the host, and its operands are there"
+    if down and up:
+        if accelerator_seconds + to_device < cpu_seconds + to_host:
+            return ACCELERATOR, "its operands are on both sides; less to wait for on the accelerator"
+        return HOST, "its operands are on both sides; less to wait for on the host"
+    if up:  # everything is on the host
+        if accelerator_seconds + up < cpu_seconds:
+            return ACCELERATOR, "faster there, the transfer included"
+        if to_device <= _ROUNDING * up and accelerator_seconds < cpu_seconds:
+            return ACCELERATOR, "its account has paid for the transfer"
+        return HOST, "its operands are on the host, and the transfer does not pay yet"
+    if cpu_seconds + down < accelerator_seconds:
+        return HOST, "faster on the host, the transfer included"
+    if to_host <= _ROUNDING * down and cpu_seconds < accelerator_seconds:
+        return HOST, "its account has paid for the transfer"
+    return ACCELERATOR, "its operands are on the accelerator"
+
+
+_ROUNDING = 1e-9  # a lead that reached its clamp may miss it by the last bits of a sum
+
+
+def break_even(works: Sequence[tuple[int, Work]], machine: Machine, *, resident: bool) -> int | None:
+    """Return the smallest size from which the accelerator wins for it and all larger ones.
+
+    Parameters
+    ----------
+    works : sequence of (int, Work)
+        Sizes in elements, ascending, with the work of a call of that size. `Work.bytes` stands
+        for the transfer where the operands are on the host.
+    machine : Machine
+        The machine.
+    resident : bool
+        True: operands are on the accelerator already. False: their transfer is paid.
+
+    Returns
+    -------
+    int or None
+        The break-even size in elements; None if the accelerator never wins, or there is none.
+    """
+    if machine.accelerator is None:
+        return None
+    found: int | None = None
+    for size, work in works:
+        cost = machine.accelerator.seconds(work)
+        if not resident:
+            cost += machine.to_device.seconds(work.bytes)
+        if cost < machine.cpu.seconds(work):
+            found = size if found is None else found
+        else:
+            found = None
+    return found

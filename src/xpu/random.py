@@ -1,0 +1,166 @@
+"""Random numbers: NumPy's own streams, drawn on the host whatever device uses them.
+
+The same seed gives the same numbers on every device, because there is one stream. Generators are
+NumPy's; their methods return xpu arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.random import MT19937, PCG64, PCG64DXSM, SFC64, BitGenerator, Philox, SeedSequence
+
+from xpu._block import Handle, anchor
+from xpu._dispatch import call, host_call
+from xpu._gate import gate
+from xpu._op import Op
+
+__all__ = [
+    "MT19937", "PCG64", "PCG64DXSM", "SFC64", "BitGenerator", "Generator", "Philox", "RandomState",
+    "SeedSequence", "beta", "binomial", "bytes", "chisquare", "choice", "default_rng", "dirichlet",
+    "exponential", "f", "gamma", "geometric", "get_bit_generator", "get_state", "gumbel",
+    "hypergeometric", "laplace", "logistic", "lognormal", "logseries", "multinomial",
+    "multivariate_normal", "negative_binomial", "noncentral_chisquare", "noncentral_f", "normal",
+    "pareto", "permutation", "poisson", "power", "rand", "randint", "randn", "random",
+    "random_integers", "random_sample", "ranf", "rayleigh", "sample", "seed", "set_bit_generator",
+    "set_state", "shuffle", "standard_cauchy", "standard_exponential", "standard_gamma",
+    "standard_normal", "standard_t", "triangular", "uniform", "vonmises", "wald", "weibull", "zipf",
+]  # fmt: skip
+
+
+def _draw(name: str, method: Callable[..., Any], *, in_place: bool = False) -> Callable[..., Any]:
+    """Return `method` taking and giving xpu arrays."""
+    op = Op(f"random.{name}", "host", method, None, arrays=())
+
+    def draw(*args: Any, **kwargs: Any) -> Any:
+        if in_place:
+            args = tuple(anchor(a) if isinstance(a, Handle) else a for a in args)
+        return host_call(op, args, kwargs) if gate.open else call(op, args, kwargs)
+
+    draw.__name__ = draw.__qualname__ = name
+    draw.__doc__ = method.__doc__
+    return draw
+
+
+class _Stream:
+    """A NumPy generator whose methods return xpu arrays."""
+
+    _made: Any
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._made, name)
+        if name.startswith("_") or not callable(found):
+            return found
+        return _draw(name, found, in_place=name == "shuffle")
+
+    def __repr__(self) -> str:
+        return repr(self._made)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self._made)
+
+
+def _restored(kind: type[_Stream], made: Any) -> _Stream:
+    stream = kind.__new__(kind)
+    stream._made = made
+    return stream
+
+
+class Generator(_Stream):
+    """``numpy.random.Generator`` over a bit generator; its methods return xpu arrays."""
+
+    def __init__(self, bit_generator: BitGenerator) -> None:
+        self._made = np.random.Generator(bit_generator)
+
+    def spawn(self, n_children: int) -> list[Generator]:
+        """Return independent child generators."""
+        return [Generator(g.bit_generator) for g in self._made.spawn(n_children)]
+
+
+class RandomState(_Stream):
+    """``numpy.random.RandomState``: the frozen legacy generator; its methods return xpu arrays."""
+
+    def __init__(self, seed: Any = None) -> None:
+        self._made = np.random.RandomState(seed)
+
+
+def default_rng(seed: Any = None) -> Generator:
+    """Return a generator with NumPy's exact stream.
+
+    Parameters
+    ----------
+    seed : None, int, sequence of int, SeedSequence, BitGenerator or Generator, optional
+        As in `numpy.random.default_rng`.
+
+    Returns
+    -------
+    Generator
+        Its draws are xpu arrays.
+
+    Examples
+    --------
+    >>> import numpy, xpu
+    >>> float(xpu.random.default_rng(7).normal()) == numpy.random.default_rng(7).normal()
+    True
+    """
+    if isinstance(seed, Generator):
+        return seed
+    return Generator(np.random.default_rng(seed).bit_generator)
+
+
+# fmt: off
+beta = _draw("beta", np.random.beta)
+binomial = _draw("binomial", np.random.binomial)
+bytes = _draw("bytes", np.random.bytes)
+chisquare = _draw("chisquare", np.random.chisquare)
+choice = _draw("choice", np.random.choice)
+dirichlet = _draw("dirichlet", np.random.dirichlet)
+exponential = _draw("exponential", np.random.exponential)
+f = _draw("f", np.random.f)
+gamma = _draw("gamma", np.random.gamma)
+geometric = _draw("geometric", np.random.geometric)
+get_bit_generator = _draw("get_bit_generator", np.random.get_bit_generator)
+get_state = _draw("get_state", np.random.get_state)
+gumbel = _draw("gumbel", np.random.gumbel)
+hypergeometric = _draw("hypergeometric", np.random.hypergeometric)
+laplace = _draw("laplace", np.random.laplace)
+logistic = _draw("logistic", np.random.logistic)
+lognormal = _draw("lognormal", np.random.lognormal)
+logseries = _draw("logseries", np.random.logseries)
+multinomial = _draw("multinomial", np.random.multinomial)
+multivariate_normal = _draw("multivariate_normal", np.random.multivariate_normal)
+negative_binomial = _draw("negative_binomial", np.random.negative_binomial)
+noncentral_chisquare = _draw("noncentral_chisquare", np.random.noncentral_chisquare)
+noncentral_f = _draw("noncentral_f", np.random.noncentral_f)
+normal = _draw("normal", np.random.normal)
+pareto = _draw("pareto", np.random.pareto)
+permutation = _draw("permutation", np.random.permutation)
+poisson = _draw("poisson", np.random.poisson)
+power = _draw("power", np.random.power)
+rand = _draw("rand", np.random.rand)
+randint = _draw("randint", np.random.randint)
+randn = _draw("randn", np.random.randn)
+random = _draw("random", np.random.random)
+random_integers = _draw("random_integers", np.random.random_integers)
+random_sample = _draw("random_sample", np.random.random_sample)
+ranf = _draw("ranf", np.random.ranf)
+rayleigh = _draw("rayleigh", np.random.rayleigh)
+sample = _draw("sample", np.random.sample)
+seed = _draw("seed", np.random.seed)
+set_bit_generator = _draw("set_bit_generator", np.random.set_bit_generator)
+set_state = _draw("set_state", np.random.set_state)
+standard_cauchy = _draw("standard_cauchy", np.random.standard_cauchy)
+standard_exponential = _draw("standard_exponential", np.random.standard_exponential)
+standard_gamma = _draw("standard_gamma", np.random.standard_gamma)
+standard_normal = _draw("standard_normal", np.random.standard_normal)
+standard_t = _draw("standard_t", np.random.standard_t)
+triangular = _draw("triangular", np.random.triangular)
+uniform = _draw("uniform", np.random.uniform)
+vonmises = _draw("vonmises", np.random.vonmises)
+wald = _draw("wald", np.random.wald)
+weibull = _draw("weibull", np.random.weibull)
+zipf = _draw("zipf", np.random.zipf)
+shuffle = _draw("shuffle", np.random.shuffle, in_place=True)
+# fmt: on
