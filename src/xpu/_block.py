@@ -30,6 +30,7 @@ from xpu._backends import HOST, Backend, backend, backend_of
 from xpu._backends._numpy import owner
 from xpu._config import current
 from xpu._device import CPU, Device
+from xpu._gate import gate
 from xpu._op import Shaped, host_only
 from xpu.errors import TransferError, TransferWarning, text, warn_user
 
@@ -295,6 +296,8 @@ def host_view(raw: np.ndarray[Any, Any], *, anchored: bool = False) -> View:
 
 def settle(handle: Handle, view: View) -> None:
     """Give a handle its view; where the bytes cannot move the raw array stays at hand."""
+    if not view.block.anchored:
+        gate.accelerate()  # such a handle has no raw array: no hot path may see it
     handle._raw = view.raw_host if view.block.anchored else None
     handle._home = view
 
@@ -323,6 +326,9 @@ def anchor(handle: Handle) -> np.ndarray[Any, Any]:
     """Bring a handle's bytes to the host for good, because someone else will hold them."""
     if isinstance(handle._raw, np.generic):
         return np.asarray(handle._raw)
+    if not gate.accelerated:
+        settle(handle, host_view(handle._raw, anchored=True))
+        return handle._raw  # type: ignore[no-any-return]
     view = shared(handle)
     block = view.block
     block.ensure(HOST)

@@ -33,6 +33,7 @@ from xpu._block import (
 )
 from xpu._config import Settings, current
 from xpu._device import CPU
+from xpu._gate import gate
 from xpu._op import Op, Shaped, Work, host_only
 from xpu._placement import ACCELERATOR, Decision, Operand, Policy, decide
 from xpu._trace import Event, user_line
@@ -107,7 +108,8 @@ def own(raw: Raw, *, scalar: bool) -> Any:
     """Wrap a raw array that nobody else shares."""
     handle = kinds.scalar() if scalar else kinds.array()
     handle._raw = raw
-    handle._home = None
+    if gate.accelerated:  # before that, hot paths may share its bytes without a word
+        handle._home = None
     return handle
 
 
@@ -367,11 +369,11 @@ def _adopt(result: Any, where: Backend, raws: list[tuple[Raw, Any]], this: _Call
 
 
 def _foreign(raw: Raw, where: Backend) -> Any:
-    handle = kinds.array()
     if where is HOST:
+        handle = kinds.array()
         settle(handle, host_view(raw, anchored=True))
     else:
-        handle._raw, handle._home = raw, None
+        handle = own(raw, scalar=False)
     return handle
 
 
@@ -379,6 +381,8 @@ def _window(result: Raw, operand: Any, where: Backend) -> Any:
     """Wrap a result that lies in an operand's memory."""
     if not isinstance(operand, Handle):
         return _foreign(result, where)
+    if not gate.accelerated:
+        return wrap(result)
     block = shared(operand).block
     handle = kinds.array()
     settle(handle, View.of(block, result, where))

@@ -18,19 +18,19 @@ __all__ = ["Gate", "gate"]
 class Gate:
     """The flag, what closes it, and who wants to know."""
 
-    __slots__ = ("_accelerated", "_followers", "_lock", "_watchers", "open")
+    __slots__ = ("_followers", "_lock", "_watchers", "accelerated", "open")
 
     def __init__(self) -> None:
         self.open = True
         self._watchers = 0
-        self._accelerated = False
+        self.accelerated = False
         self._followers: list[Callable[[bool], None]] = []
         self._lock = threading.RLock()  # re-entrant: settings die, and call in, at any allocation
 
     def accelerate(self) -> None:
         """An accelerator is in force from now on: close for good."""
         with self._lock:
-            self._accelerated = True
+            self.accelerated = True
             self._refresh()
 
     def watch(self, change: int) -> None:
@@ -45,7 +45,7 @@ class Gate:
         follower(self.open)
 
     def _refresh(self) -> None:
-        state = not self._watchers and not self._accelerated
+        state = not self._watchers and not self.accelerated
         if state != self.open:
             self.open = state
             for follower in self._followers:

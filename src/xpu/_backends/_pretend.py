@@ -119,10 +119,12 @@ class PretendBackend:
     def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:  # fmt: skip
         """Call NumPy on the arrays behind; the clock advances by the predicted time."""
         self.fault("run")
-        result = function(*[_inside(a) for a in args], **{k: _inside(v) for k, v in kwargs.items()})
+        seen: dict[int, PretendArray] = {}
+        inside = [_inside(a, seen) for a in args]
+        result = function(*inside, **{k: _inside(v, seen) for k, v in kwargs.items()})
         if self.machine.accelerator is not None:
             self.clock += self.machine.accelerator.seconds(work)
-        return _outside(result)
+        return _outside(result, seen)
 
     def allocate(self, nbytes: int) -> PretendArray:
         """Return uninitialised bytes."""
@@ -175,23 +177,24 @@ def _no_fault(where: str) -> None:
     """Nothing fails unless a test asks for it."""
 
 
-def _inside(value: Any) -> Any:
+def _inside(value: Any, seen: dict[int, PretendArray]) -> Any:
     if isinstance(value, PretendArray):
+        seen[id(value._data)] = value
         return value._data
     if type(value) in (list, tuple):
-        return type(value)(_inside(v) for v in value)
+        return type(value)([_inside(v, seen) for v in value])
     if isinstance(value, np.ndarray):
         message = f"Unsupported type {type(value)} of shape {value.shape} on the pretend device"
         raise TypeError(message)
     return value
 
 
-def _outside(value: Any) -> Any:
+def _outside(value: Any, seen: dict[int, PretendArray]) -> Any:
     if isinstance(value, np.ndarray):
-        return PretendArray(value)
+        return seen.get(id(value)) or PretendArray(value)
     if isinstance(value, np.generic):
         return PretendArray(np.asarray(value))
     if isinstance(value, (list, tuple)):
-        items = [_outside(v) for v in value]
+        items = [_outside(v, seen) for v in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return value

@@ -95,7 +95,9 @@ class Facts:
             if text
         ) + tuple(
             str(value["error"])
-            for value in (self.probes["libraries"].facts if "libraries" in self.probes else {}).values()
+            for value in (
+                self.probes["libraries"].facts if "libraries" in self.probes else {}
+            ).values()
             if isinstance(value, dict) and "error" in value
         )
 
@@ -161,8 +163,7 @@ class Facts:
         """Whether the machine seems to have an NVIDIA card at all, or cannot tell."""
         if self.gpus or self.driver or self.get("machine", "kernel_module"):
             return True
-        hidden = bool(self.container or self.get("machine", "wsl"))
-        return self.get("machine", "cards_on_bus") != 0 or hidden
+        return self.get("machine", "cards_on_bus") != 0 or bool(self.get("machine", "wsl"))
 
     def library(self, name: str) -> dict[str, Any]:
         """Return what the probe of the toolkit found of one library, or of the headers."""

@@ -121,7 +121,7 @@ class Report:
         return as_text(self)
 
 
-WIDTHS = (17, 31, 39, 7)  # columns of the table; 100 in all with the gaps between
+WIDTHS = (15, 34, 38, 7)  # columns of the table; 100 in all with the gaps between
 
 
 def as_text(report: Report) -> str:

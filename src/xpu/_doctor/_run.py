@@ -1,7 +1,7 @@
 """Run the probes: each in a child process of its own, all at once, each with a time limit.
 
-What a driver or a library does to its process (hang, abort, print nonsense, fill the disk) is caught
-here and told as a finding. Nothing in this file can raise for what a probe did.
+What a driver or a library does to its process (hang, abort, print nonsense, fill the disk) is
+caught here and told as a finding. Nothing in this file can raise for what a probe did.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from typing import IO, Any
 from xpu._doctor._model import Ending, Probe
 from xpu._doctor._xpu_probes.answer import MARK
 
-BOOT = "import sys; sys.path.append(sys.argv[1]); from _xpu_probes.main import main; main(sys.argv[2:])"
+BOOT = (
+    "import sys; sys.path.append(sys.argv[1]);"
+    " from _xpu_probes.main import main; main(sys.argv[2:])"
+)
 # Seconds. A cold first CUDA call takes seconds (context), and so does a first compilation.
 LIMITS = {"machine": 20, "nvml": 20, "libraries": 40, "linking": 20, "cupy": 60, "cudnn": 40}
 MOST_OUTPUT = 4_000_000  # bytes; a probe writes some thousands

@@ -36,7 +36,8 @@ class Creation(Function):
         if device is None:
             if gate.open:
                 return host_call(self.op, args, kwargs)
-            return self._lazy(args, kwargs) or call(self.op, args, kwargs)
+            postponed = self._lazy(args, kwargs)
+            return call(self.op, args, kwargs) if postponed is None else postponed
         made = host_call(self.op, args, kwargs) if gate.open else call(self.op, args, kwargs)
         return to_device(made, device, function=self.op.name)
 
@@ -131,12 +132,14 @@ def to_device(x: Any, device: Device | str, *, function: str = "to_device") -> A
     if target is not HOST and host_only(kind):
         raise DeviceError(text(function, f"dtype {kind} cannot leave the host for {target.device}", "Keep it on 'cpu'."))  # fmt: skip
     raw = read(x, target)
+    is_scalar = isinstance(x, kinds.scalar)
     if HOST is target:
         raw = np.array(raw, copy=True)
+        raw = raw[()] if is_scalar else raw
     else:
         raw = target.compact(raw)
-    made = own(raw, scalar=isinstance(x, kinds.scalar) and isinstance(raw, np.generic))
-    if not host_only(kind):
+    made = own(raw, scalar=is_scalar)
+    if not host_only(kind) and not isinstance(raw, np.generic):
         shared(made).block.pin = target.device
     return made
 

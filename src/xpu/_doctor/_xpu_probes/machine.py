@@ -76,11 +76,14 @@ def _container(root: str) -> str:
 
 
 def _cards(root: str) -> int | None:
-    """Count NVIDIA display controllers (vendor 0x10de, class 0x03....); None: no bus to be seen."""
+    """Count NVIDIA display controllers (vendor 0x10de, class 0x03....).
+
+    None: nothing can be told; no bus is to be seen, or the GPU is in the processor (Tegra).
+    """
     bus = os.path.join(root, "sys/bus/pci/devices")
-    if not os.path.isdir(bus):
+    devices = os.listdir(bus) if os.path.isdir(bus) else []
+    if not devices or os.path.exists(os.path.join(root, "etc/nv_tegra_release")):
         return None
-    devices = os.listdir(bus)
     kinds = [(_read(bus, f"{d}/vendor").strip(), _read(bus, f"{d}/class")) for d in devices]
     return sum(vendor == "0x10de" and kind.startswith("0x03") for vendor, kind in kinds)
 

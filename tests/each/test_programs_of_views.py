@@ -1,0 +1,182 @@
+"""Random programs of views, in-place writes, moves and out=, on xpu and NumPy side by side.
+
+This is the test that matters most: after every step every array is compared, so a stale replica, a
+lost write or a view of the wrong bytes shows at the step that made it.
+"""
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+import xpu
+
+DEVICES = st.sampled_from(["cpu", "pretend", "auto"])
+STEPS = st.sampled_from([1, 2, -1, -2, 3])
+UNARY = st.sampled_from(["sin", "negative", "square", "abs", "floor", "isnan", "sqrt"])
+BINARY = st.sampled_from(["add", "subtract", "multiply", "maximum", "less", "copysign", "arctan2"])
+REDUCE = st.sampled_from(["sum", "max", "argmax", "mean", "any", "cumsum", "sort", "argsort"])
+
+
+class Programs(RuleBasedStateMachine):
+    """Pairs of (xpu array, NumPy array) that must stay equal whatever happens to either."""
+
+    pairs = Bundle("pairs")
+
+    def __init__(self):
+        super().__init__()
+        self.all = []
+
+    def keep(self, x, n):
+        assert isinstance(x, xpu.ndarray), type(x)
+        assert isinstance(x, xpu.scalar) == isinstance(n, np.generic), (type(x), type(n))
+        self.all.append((x, n))
+        self.all[:] = self.all[-12:]
+        return x, n
+
+    @initialize(target=pairs, rows=st.integers(1, 40), columns=st.integers(1, 40), kind=st.sampled_from("dfilD"))
+    def start(self, rows, columns, kind):
+        n = (np.arange(rows * columns).reshape(rows, columns) % 7 - 2).astype(kind)
+        return self.keep(xpu.asarray(n), n)
+
+    @rule(target=pairs, size=st.integers(0, 3000), value=st.sampled_from([0, 1, 2.5, 7]), device=DEVICES)
+    def born(self, size, value, device):
+        with xpu.config(device=device):
+            x = xpu.full(size, value)
+        return self.keep(x, np.full(size, value))
+
+    @rule(target=pairs, pair=pairs, step=STEPS, start=st.integers(0, 3), dropped=st.integers(0, 2))
+    def slice(self, pair, step, start, dropped):
+        x, n = pair
+        if not n.ndim:
+            return pair
+        key = slice(start, len(n) - dropped, step) if step > 0 else slice(None, None, step)
+        return self.keep(x[key], n[key])
+
+    @rule(target=pairs, pair=pairs, how=st.sampled_from(["T", "ravel", "flip", "column", "new", "real", "pairs", "copy", "row"]))
+    def reshape(self, pair, how):
+        x, n = pair
+        if not n.ndim:
+            return pair
+
+        def apply(a, np):
+            if how == "T":
+                return a.T
+            if how == "ravel":
+                return a.ravel()
+            if how == "flip":
+                return np.flip(a)
+            if how == "column":
+                return a[..., 0] if a.shape[-1] else a
+            if how == "new":
+                return a[None, ..., None]
+            if how == "real":
+                return a.real
+            if how == "row":
+                return a[0] if len(a) and a.ndim > 1 else a
+            if how == "pairs":
+                return a.reshape(-1, 2) if a.size % 2 == 0 else a
+            return a.copy()
+
+        return self.keep(apply(x, xpu), apply(n, np))
+
+    @rule(pair=pairs, value=st.sampled_from([0, 1, -3, 2.5]), device=DEVICES, step=STEPS)
+    def write_slice(self, pair, value, device, step):
+        x, n = pair
+        if not n.ndim:
+            return
+        with xpu.config(device=device):
+            x[::step] = value
+        n[::step] = value
+
+    @rule(pair=pairs, device=DEVICES)
+    def add_in_place(self, pair, device):
+        x, n = pair
+        if not n.ndim:
+            return
+        with xpu.config(device=device):
+            x += 1
+            x[1:] *= 2
+        n += 1
+        n[1:] *= 2
+
+    @rule(target_pair=pairs, source=pairs, device=DEVICES)
+    def write_out(self, target_pair, source, device):
+        (x, n), (y, m) = target_pair, source
+        if not n.ndim or isinstance(y, xpu.scalar) or n.dtype != m.dtype or n.shape != m.shape:
+            return
+        with xpu.config(device=device):
+            assert xpu.add(y, y, out=x) is x
+        np.add(m, m, out=n)
+
+    @rule(target=pairs, pair=pairs, name=UNARY, device=DEVICES)
+    def unary(self, pair, name, device):
+        x, n = pair
+        if n.dtype.kind == "c" and name == "floor":
+            return pair
+        with np.errstate(all="ignore"):
+            with xpu.config(device=device):
+                made = getattr(xpu, name)(x)
+            return self.keep(made, getattr(np, name)(n))
+
+    @rule(target=pairs, one=pairs, two=pairs, name=BINARY, device=DEVICES)
+    def binary(self, one, two, name, device):
+        (x, n), (y, m) = one, two
+        if n.shape != m.shape or "c" in n.dtype.kind + m.dtype.kind or (n.dtype.kind == "b" == m.dtype.kind and name in ("subtract", "copysign", "arctan2")):
+            return one
+        with np.errstate(all="ignore"):
+            with xpu.config(device=device):
+                made = getattr(xpu, name)(x, y)
+            return self.keep(made, getattr(np, name)(n, m))
+
+    @rule(target=pairs, pair=pairs, name=REDUCE, device=DEVICES)
+    def reduce(self, pair, name, device):
+        x, n = pair
+        if not n.size or not n.ndim or n.dtype.kind == "c" or name in ("sort", "argsort") and n.ndim > 1:
+            return pair
+        keywords = {"kind": "stable"} if name == "argsort" else {}
+        with xpu.config(device=device):
+            made = getattr(xpu, name)(x, **keywords)
+        return self.keep(made, getattr(np, name)(n, **keywords))
+
+    @rule(target=pairs, pair=pairs, device=DEVICES)
+    def mask(self, pair, device):
+        x, n = pair
+        if not n.ndim or n.dtype.kind == "c":
+            return pair
+        with xpu.config(device=device):
+            made = x[x > 0]
+            x[x < 0] = 1
+        expected = n[n > 0]
+        n[n < 0] = 1
+        return self.keep(made, expected)
+
+    @rule(target=pairs, pair=pairs, index=st.lists(st.integers(-3, 3), min_size=1, max_size=4), device=DEVICES)
+    def take(self, pair, index, device):
+        x, n = pair
+        if not n.ndim or len(n) < 4:
+            return pair
+        with xpu.config(device=device):
+            made = x[index]
+        return self.keep(made, n[index])
+
+    @rule(target=pairs, pair=pairs, device=st.sampled_from(["cpu", "pretend"]))
+    def move(self, pair, device):
+        x, n = pair
+        made = x.to_device(device)
+        assert made.device == {"cpu": "cpu", "pretend": "pretend:0"}[device]
+        if made is x:
+            return self.keep(made, n)
+        return self.keep(made, n.copy())
+
+    @invariant()
+    def equal(self):
+        for x, n in self.all:
+            got = np.asarray(x)
+            assert got.dtype == n.dtype
+            assert got.shape == n.shape
+            np.testing.assert_allclose(got, n, rtol=1e-6, atol=1e-9, equal_nan=True)
+
+
+TestPrograms = Programs.TestCase
+TestPrograms.settings = settings(settings.get_profile("ci"), stateful_step_count=25)
