@@ -1,0 +1,187 @@
+"""The command line: ``xpu devices | explain | run | demo | doctor``."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import xpu
+from xpu import demo, runner
+from xpu._config import SETTINGS, current
+from xpu._doctor import doctor_main
+from xpu._trace import profile, seconds, size
+from xpu.errors import XpuError, nearest, text
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process if omitted.
+
+    Returns
+    -------
+    int
+        Exit status: 0 for success, 2 for a call that cannot be understood.
+    """
+    parser = argparse.ArgumentParser(prog="xpu", description="NumPy code on the CPU or the GPU, each step where it finishes first.")  # fmt: skip
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("devices", help="list devices, settings and the machine in force")
+    explaining = commands.add_parser("explain", help="say where one call would run, and why")
+    explaining.add_argument("expression", help='for example "add(ones(1000000), 1)"')
+    running = commands.add_parser("run", help="run an unmodified NumPy script on xpu")
+    running.add_argument("--profile", action="store_true", help="print what ran where, and why")
+    running.add_argument("script")
+    running.add_argument("arguments", nargs=argparse.REMAINDER)
+    showing = commands.add_parser("demo", help="the main job on a real photograph")
+    showing.add_argument("--out", default="xpu-demo", help="folder for the pictures")
+    examining = commands.add_parser("doctor", help="driver, toolkit, CuPy, cuDNN, GPU: what is there, what is wrong")  # fmt: skip
+    examining.add_argument("--json", action="store_true", help="for machines")
+    options = parser.parse_args(argv)
+    try:
+        return _run(options)
+    except XpuError as error:
+        print(f"xpu {options.command}: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "devices":
+        print_devices()
+    elif options.command == "explain":
+        print(explain_text(options.expression))
+    elif options.command == "demo":
+        return demo.main(Path(options.out))
+    elif options.command == "doctor":
+        return doctor_main(json=options.json)
+    else:
+        return _run_script(options)
+    return 0
+
+
+def _run_script(options: argparse.Namespace) -> int:
+    if not options.profile:
+        return runner.main(options.script, options.arguments)
+    with profile() as record:
+        status = runner.main(options.script, options.arguments)
+    print_profile(record)
+    return status
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:  # fmt: skip
+    """Print a table: with rules and colour on a terminal, as aligned plain text elsewhere."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        drawn = Table(title=title, title_justify="left", title_style="bold")
+        for i, column in enumerate(columns):
+            drawn.add_column(column, justify="right" if i in right else "left")
+        for row in rows:
+            drawn.add_row(*row)
+        Console().print(drawn)
+        return
+    widths = [max(len(str(r[i])) for r in [columns, *rows]) for i in range(len(columns))]
+    print(title)
+    for row in [columns, *rows]:
+        cells = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
+        print("  ".join(cells).rstrip())
+
+
+def print_devices() -> None:
+    """Print devices, the settings in force and the machine's rates for a few cost classes."""
+    machine = xpu.machine()
+    rows = [["cpu", machine.cpu.title, "the host"]]
+    for device in xpu.devices()[1:]:
+        processor = machine.accelerator
+        rows.append([str(device), processor.title if processor else "", "NumPy posing as a GPU" if device.kind == "pretend" else "CUDA"])  # fmt: skip
+    table("devices", ["device", "what", "kind"], rows)
+    values = current().values()
+    table("settings", ["setting", "value", "variable", "what"], [[s.name, str(values[s.name]), s.variable, s.help] for s in SETTINGS])  # fmt: skip
+    rates = []
+    for kind in ("elementwise", "reduction", "matmul", "sort", "fft"):
+        for role, processor in (("cpu", machine.cpu), ("accelerator", machine.accelerator)):
+            if processor is not None:
+                r = processor.classes[kind]
+                rates.append([kind, role, seconds(r.latency), f"{size(r.bandwidth)}/s", f"{r.rate['f8'] / 1e9:.4g} G/s"])  # fmt: skip
+    table(f"machine in force: {machine.name}", ["cost class", "device", "latency", "bandwidth", "float64 rate"], rates, right=(2, 3, 4))  # fmt: skip
+
+
+def print_profile(record: profile) -> None:
+    """Print a profile as a table."""
+    rows = [
+        [op, device, str(calls), seconds(predicted), seconds(actual), size(moved), reason]
+        for op, device, calls, predicted, actual, moved, reason in record.rows()
+    ]
+    title = f"{len(record.events)} calls, {size(record.bytes_moved)} moved"
+    table(title, ["op", "device", "calls", "predicted", "actual", "moved", "reason"], rows, right=(2, 3, 4, 5))  # fmt: skip
+
+
+def explain_text(expression: str) -> str:
+    """Explain the outermost call of an expression; its arguments are made first.
+
+    Parameters
+    ----------
+    expression : str
+        Calls of xpu's functions on literals: ``"add(ones(10), 1)"``. It is parsed, not evaluated.
+
+    Returns
+    -------
+    str
+        The explanation as a table.
+
+    Raises
+    ------
+    ExpressionError
+        If it is anything else.
+    """
+    try:
+        tree = ast.parse(expression, mode="eval").body
+    except SyntaxError as error:
+        raise ExpressionError(text("explain", f"{expression!r} is not an expression ({error.msg})", _REMEDY)) from None  # fmt: skip
+    if not isinstance(tree, ast.Call):
+        raise ExpressionError(text("explain", f"{expression!r} is not a call", _REMEDY))
+    args, keywords = _arguments(tree)
+    return str(xpu.explain(_named(tree.func), *args, **keywords))
+
+
+_REMEDY = 'Write a call of xpu\'s functions on literals, for example "add(ones(1000000), 1)".'
+
+
+class ExpressionError(XpuError, ValueError):
+    """Text that `xpu explain` cannot read."""
+
+
+def _named(node: ast.expr) -> Any:
+    path = ast.unparse(node).removeprefix("np.").removeprefix("xpu.")
+    found: Any = xpu
+    for part in path.split("."):
+        names = getattr(found, "__all__", ())
+        if part not in names:
+            raise ExpressionError(text("explain", f"no public name {path!r}", f"{nearest(part, names)} {_REMEDY}".strip()))  # fmt: skip
+        found = getattr(found, part)
+    return found
+
+
+def _arguments(call: ast.Call) -> tuple[list[Any], dict[str, Any]]:
+    return [_value(a) for a in call.args], {str(k.arg): _value(k.value) for k in call.keywords}
+
+
+def _value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call):
+        args, keywords = _arguments(node)
+        return _named(node.func)(*args, **keywords)
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        return _named(node)
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ExpressionError(text("explain", f"{ast.unparse(node)!r} is not a literal or a call", _REMEDY)) from None  # fmt: skip
