@@ -300,13 +300,17 @@ def _is_default(name: str, value: Any) -> bool:
 
 
 def _names_host_dtype(this: _Call) -> bool:
-    dtype = this.kwargs.get("dtype")
-    if dtype is None or isinstance(dtype, Handle):
-        return False
-    try:
-        return host_only(np.dtype(dtype))
-    except TypeError:
-        return False
+    """Does the call ask for a result of a dtype that only the host has?"""
+    named = [a for a in this.args if isinstance(a, (np.dtype, type, str))]
+    named.append(this.kwargs.get("dtype"))
+    for dtype in named:
+        if isinstance(dtype, (np.dtype, type, str)):
+            try:
+                if host_only(np.dtype(dtype)):
+                    return True
+            except TypeError:  # a string that names something else, such as einsum's subscripts
+                continue
+    return False
 
 
 # ----------------------------------------------------------------------------- running

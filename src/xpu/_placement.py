@@ -183,8 +183,8 @@ def _choose(
     to_host, to_device = owed
     if not down and not up:
         if accelerator_seconds < cpu_seconds:
-            return ACCELERATOR, "faster there, and its operands are there"
-        return HOST, "faster on the host, and its operands are there"
+            return ACCELERATOR, _AT_ACCELERATOR
+        return HOST, _AT_HOME
     if down and up:
         if accelerator_seconds + to_device < cpu_seconds + to_host:
             return ACCELERATOR, "its operands are on both sides; less to wait for on the accelerator"
@@ -194,13 +194,20 @@ def _choose(
             return ACCELERATOR, "faster there, the transfer included"
         if to_device <= _ROUNDING * up and accelerator_seconds < cpu_seconds:
             return ACCELERATOR, "its account has paid for the transfer"
+        if cpu_seconds <= accelerator_seconds:
+            return HOST, _AT_HOME
         return HOST, "its operands are on the host, and the transfer does not pay yet"
     if cpu_seconds + down < accelerator_seconds:
         return HOST, "faster on the host, the transfer included"
     if to_host <= _ROUNDING * down and cpu_seconds < accelerator_seconds:
         return HOST, "its account has paid for the transfer"
-    return ACCELERATOR, "its operands are on the accelerator"
+    if accelerator_seconds <= cpu_seconds:
+        return ACCELERATOR, _AT_ACCELERATOR
+    return ACCELERATOR, "its operands are on the accelerator, and the transfer does not pay yet"
 
+
+_AT_HOME = "faster on the host, and its operands are there"
+_AT_ACCELERATOR = "faster there, and its operands are there"
 
 _ROUNDING = 1e-9  # a lead that reached its clamp may miss it by the last bits of a sum
 

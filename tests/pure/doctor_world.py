@@ -2,7 +2,7 @@
 
 Nothing of the tested code is replaced: the real probes run in real child processes, with the real
 `site-packages` switched off (``python -S``) and this world in its place: packages with their
-metadata, shared libraries made by the C compiler, and a root folder with ``dev``, ``proc``, ``sys``.
+metadata, shared libraries from the C compiler, and a root folder with ``dev``, ``proc``, ``sys``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned i, void **h) { *h = (void *)(1L + i);
 int nvmlDeviceGetName(void *h, char *t, unsigned n) { strncpy(t, "NVIDIA H200", n); return 0; }
 int nvmlDeviceGetMemoryInfo(void *h, unsigned long long *m) {
     m[0] = 150ULL << 30; m[1] = FREE; m[2] = m[0] - m[1]; return 0; }
-int nvmlDeviceGetCudaComputeCapability(void *h, int *a, int *b) { *a = MAJOR; *b = MINOR; return 0; }
+int nvmlDeviceGetCudaComputeCapability(void *h, int *a, int *b) {
+    *a = MAJOR; *b = MINOR; return 0; }
 int nvmlDeviceGetCurrPcieLinkGeneration(void *h, unsigned *v) { *v = 1; return 0; }
 int nvmlDeviceGetMaxPcieLinkGeneration(void *h, unsigned *v) { *v = 5; return 0; }
 int nvmlDeviceGetCurrPcieLinkWidth(void *h, unsigned *v) { *v = LANES; return 0; }
@@ -41,7 +43,8 @@ int nvmlDeviceGetMaxPcieLinkWidth(void *h, unsigned *v) { *v = 16; return 0; }
 
 # Stands for every library of the toolkit: each asks only for its own function.
 TOOLKIT = """
-#define PROPERTIES(f) int f(int which, int *v) { int p[] = {MAJOR, MINOR, 0}; *v = p[which]; return 0; }
+#define PROPERTIES(f) int f(int which, int *v) { \\
+    int p[] = {MAJOR, MINOR, 0}; *v = p[which]; return 0; }
 int cudaRuntimeGetVersion(int *v) { *v = 1000 * MAJOR + 10 * MINOR; return 0; }
 int nvrtcVersion(int *a, int *b) { *a = MAJOR; *b = MINOR; return 0; }
 int nvJitLinkVersion(unsigned *a, unsigned *b) { *a = MAJOR; *b = MINOR; return 0; }
@@ -62,12 +65,13 @@ int cudnnCreate(void **h) { return STATUS; }
 size_t cudnnGetVersion(void) { return 91900; }
 size_t cudnnGetCudartVersion(void) { return 13010; }
 const char *cudnnGetErrorString(int s) {
-    return s == 1001 ? "CUDNN_STATUS_NOT_INITIALIZED" : "CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH"; }
+    return s == 1001 ? "CUDNN_STATUS_NOT_INITIALIZED"
+                     : "CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH"; }
 int cudnnDestroy(void *h) { return 0; }
 """
 
 # Stands for CuPy: the calls of the probe, each failing with the message it is told to fail with.
-CUPY = '''
+CUPY = """
 import json, os, types, warnings
 PLAN = json.loads({plan!r})
 __version__ = {version!r}
@@ -123,7 +127,7 @@ def transform(grid):
     may_fail("fft")
     return [64.0 + 0j]
 fft = types.SimpleNamespace(fft=transform)
-'''
+"""
 
 
 class World:
@@ -190,7 +194,9 @@ class World:
     def package(self, name: str, version: str) -> None:
         """Install the metadata of a package."""
         folder = self.site / f"{name.replace('-', '_')}-{version}.dist-info"
-        self.write(folder / "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        self.write(
+            folder / "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
 
     def cupy(self, wheel: str = "cupy-cuda13x", version: str = "14.2.0", **plan: object) -> None:
         """Install a CuPy whose named steps fail with ``(kind, message)``."""
@@ -237,10 +243,11 @@ class World:
         self.cupy(**cupy)
         return self
 
-    def report(self, process: Process | None = None, limit: float = 60.0) -> Report:
-        """Let the doctor look at this machine."""
+    def report(self, process: Process | None = None, **limits: float) -> Report:
+        """Let the doctor look at this machine, with time limits for the named probes."""
         python = (sys.executable, "-S", "-P")
-        plans = _run.plans(limit=limit, root=str(self.root), python=python)
+        plans = _run.plans(root=str(self.root), python=python)
+        plans = tuple(replace(p, limit=limits.get(p.name, p.limit)) for p in plans)
         return diagnose(plans, process=process, env=self.env)
 
 
