@@ -19,6 +19,7 @@ from xpu._block import Handle, anchor, devices_of, home, read, settle, shared
 from xpu._device import CPU, Device
 from xpu._dispatch import kinds, own, wrap
 from xpu._gate import gate
+from xpu._op import host_only
 from xpu._interop import array_function, array_ufunc, read_index
 from xpu._ops import creation
 from xpu._ops import elementwise as ew
@@ -275,6 +276,19 @@ class ndarray(Handle):
         shown.flags.writeable = False  # a write here would be lost once the bytes are elsewhere
         return shown
 
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """The host's replica, read-only: what Pillow and others look for before `__array__`."""
+        if isinstance(self, scalar):
+            message = "a scalar has no memory to show"
+            raise AttributeError(message)
+        if not gate.open and not host_only(self.dtype):
+            shared(self).block.ensure(HOST)  # the whole block, for its memory outlives this call
+        shown = read(self, HOST).view()
+        shown.flags.writeable = False
+        # Explicit strides tell consumers without a buffer protocol to ask for `tobytes`.
+        return {**shown.__array_interface__, "strides": shown.strides}
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return array_ufunc(ufunc, method, inputs, kwargs)
 
@@ -287,7 +301,9 @@ class ndarray(Handle):
             host = np.array(read(self, HOST), copy=True) if copy else anchor(self)
             return host.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
         raw = read(self, backend(self.device))
-        return raw.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+        return raw.__dlpack__(
+            stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
+        )
 
     def __dlpack_device__(self) -> tuple[int, int]:
         device = self.device
@@ -364,11 +380,19 @@ class ndarray(Handle):
                 result = ndarray()
                 result._raw = raw
                 return result
-            return raw if isinstance(raw, np.generic) and key is not Ellipsis and key != () else _loose(raw)
+            return (
+                raw
+                if isinstance(raw, np.generic) and key is not Ellipsis and key != ()
+                else _loose(raw)
+            )
         return read_index(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if _plain is not None and not isinstance(key, (Handle, tuple)) and not isinstance(value, Handle):
+        if (
+            _plain is not None
+            and not isinstance(key, (Handle, tuple))
+            and not isinstance(value, Handle)
+        ):
             self._raw[key] = value
             return
         if isinstance(key, list):
@@ -431,6 +455,7 @@ class ndarray(Handle):
     def __imatmul__(self, other: Any) -> Any:
         self[...] = ew.matmul(self, other)
         return self
+
     # ------------------------------------------------------------------ methods: NumPy's, one line each
 
     def all(self, *args: Any, **kwargs: Any) -> Any:
@@ -723,8 +748,6 @@ def _revive(values: np.ndarray[Any, Any], is_scalar: bool) -> ndarray:
     if is_scalar:
         return wrap(values[()])  # type: ignore[no-any-return]
     return creation.asarray(values)  # type: ignore[no-any-return]
-
-
 
 
 kinds.array = ndarray

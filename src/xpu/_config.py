@@ -74,7 +74,9 @@ class Settings:
         self.tf32 = values["tf32"]
         self.autotune = values["autotune"]
         self.recorders = recorders
-        self._watching = bool(recorders) or self.device not in ("auto", "cpu") or self.check != "off"
+        self._watching = (
+            bool(recorders) or self.device not in ("auto", "cpu") or self.check != "off"
+        )
         if self._watching:
             gate.watch(+1)
 
@@ -107,9 +109,13 @@ def _checked(name: str, value: Any, function: str) -> Any:
         return value if value == "auto" else str(parse(value, function))
     if row.choices == (False, True) and isinstance(value, str):
         value = {"0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}.get(value.lower(), value)  # fmt: skip
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in row.choices):
+    if not any(
+        value is choice or (isinstance(value, str) and value == choice) for choice in row.choices
+    ):
         valid = ", ".join(repr(choice) for choice in row.choices)
-        raise ConfigError(text(function, f"{name}={value!r} is not valid", f"Valid values: {valid}."))
+        raise ConfigError(
+            text(function, f"{name}={value!r} is not valid", f"Valid values: {valid}.")
+        )
     return value
 
 
@@ -117,7 +123,11 @@ def _from_environment() -> Settings:
     values = {}
     for row in SETTINGS:
         raw = os.environ.get(row.variable)
-        values[row.name] = row.default if raw in (None, "") else _checked(row.name, raw, f"config ({row.variable})")
+        values[row.name] = (
+            row.default
+            if raw in (None, "")
+            else _checked(row.name, raw, f"config ({row.variable})")
+        )
     return Settings(values)
 
 
@@ -193,7 +203,9 @@ class config:
 
     def __enter__(self) -> config:
         base = current()
-        self._tokens.append(_context.set(Settings({**base.values(), **self._settings}, base.recorders)))
+        self._tokens.append(
+            _context.set(Settings({**base.values(), **self._settings}, base.recorders))
+        )
         return self
 
     def __exit__(
@@ -216,7 +228,9 @@ class listening:
 
     def __enter__(self) -> None:
         base = current()
-        self._tokens.append(_context.set(Settings(base.values(), (*base.recorders, self._recorder))))
+        self._tokens.append(
+            _context.set(Settings(base.values(), (*base.recorders, self._recorder)))
+        )
 
     def __exit__(
         self,

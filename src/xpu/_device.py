@@ -74,7 +74,11 @@ def parse(name: object, function: str = "to_device") -> Device:
         if name in _known:
             return _known[name]
         kind, colon, index = name.partition(":")
-        if kind in KINDS and (index.isdecimal() if colon else True) and (kind, colon) != ("cpu", ":"):
+        if (
+            kind in KINDS
+            and (index.isdecimal() if colon else True)
+            and (kind, colon) != ("cpu", ":")
+        ):
             device = Device(kind if kind == "cpu" else f"{kind}:{int(index or 0)}")
             return _known.setdefault(name, device)
     valid = "Valid names: 'cpu', 'cuda', 'cuda:N', 'pretend'."

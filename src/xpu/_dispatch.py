@@ -200,7 +200,11 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if op.view:
         return _stay(this, settings)
     decision, where, work = plan(this, settings)
-    start, moved, count = where.seconds() if settings.recorders else 0.0, ledger.nbytes, ledger.count
+    start, moved, count = (
+        where.seconds() if settings.recorders else 0.0,
+        ledger.nbytes,
+        ledger.count,
+    )
     if where is HOST:
         result = _run(this, HOST, work)
     else:
@@ -221,7 +225,11 @@ def plan(this: _Call, settings: Settings) -> tuple[Decision, Backend, Work]:
     machine = machine_for(target)
     if target is None:
         reason = "forced by config(device=...)" if settings.device == "cpu" else "no accelerator"
-        return Decision("cpu", reason, machine.cpu.seconds(work), float("nan"), (0.0, 0.0)), HOST, work
+        return (
+            Decision("cpu", reason, machine.cpu.seconds(work), float("nan"), (0.0, 0.0)),
+            HOST,
+            work,
+        )
     forced = {"auto": None, "cpu": "cpu"}.get(settings.device, ACCELERATOR)
     operands = [_operand(o, s, target) for o, s in zip(this.operands, shapes, strict=True)]
     decision = decide(work, operands, machine, Policy(forced, _gap(this, shapes, target)))
@@ -241,7 +249,7 @@ def _where_operands_live(this: _Call, settings: Settings) -> Backend | None:
         where = devices_of(operand) if isinstance(operand, Handle) else set()
         view = operand._home if isinstance(operand, Handle) else None
         pin = view.block.pin if view is not None else None
-        for device in ({pin} if pin is not None else where):
+        for device in {pin} if pin is not None else where:
             if device != CPU:
                 return backend(device)
     return None
@@ -267,7 +275,9 @@ def _operand(operand: Any, shape: Shaped, target: Backend) -> Operand:
 _refused: set[tuple[str, tuple[str, ...], tuple[str, ...]]] = set()
 
 
-def _signature(this: _Call, shapes: Iterable[Shaped]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+def _signature(
+    this: _Call, shapes: Iterable[Shaped]
+) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     return this.op.name, tuple(s.dtype.str for s in shapes), tuple(sorted(this.kwargs))
 
 
@@ -455,7 +465,9 @@ def _on_cpu_instead(this: _Call, where: Backend, work: Work, settings: Settings,
 def _after_loss(this: _Call, where: Backend, work: Work, error: Exception) -> Any:
     only_there = [str(shaped(h)) for h in this.handles if devices_of(h) == {where.device}]
     if only_there:
-        problem = f"{where.device} was lost ({error}) and held the only copy of {', '.join(only_there)}"
+        problem = (
+            f"{where.device} was lost ({error}) and held the only copy of {', '.join(only_there)}"
+        )
         raise DeviceLostError(text(this.op.name, problem, "Restart the process.")) from error
     for handle in this.handles:
         view = home(handle)
@@ -518,7 +530,8 @@ def _stay(this: _Call, settings: Settings) -> Any:
             return call(_COPYING[this.op], this.args, this.kwargs)
     if settings.recorders:
         decision = Decision("cpu", "a view: nothing runs", 0.0, 0.0, (0.0, 0.0))
-        _record(this, settings, decision, str(device), decision.reason, time.perf_counter() - start, (moved, count))  # fmt: skip
+        actual = time.perf_counter() - start if device == CPU else 0.0  # not a device clock's time
+        _record(this, settings, decision, str(device), decision.reason, actual, (moved, count))
     return result
 
 
@@ -593,9 +606,11 @@ _MAY_COPY: dict[str, Callable[..., bool]] = {
     "ravel": lambda a, order="C": order in "CKA" and a.flags.c_contiguous,
     "imag": lambda a: a.dtype.kind == "c",
     "meshgrid": lambda *a, **k: False,
-    "asarray": lambda a, dtype=None, order=None, **k: (dtype is None or np.dtype(dtype) == a.dtype)
-    and order in (None, "K", "A")
-    and k.get("copy") is not True,
+    "asarray": lambda a, dtype=None, order=None, **k: (
+        (dtype is None or np.dtype(dtype) == a.dtype)
+        and order in (None, "K", "A")
+        and k.get("copy") is not True
+    ),
 }
 
 

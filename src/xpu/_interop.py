@@ -57,7 +57,9 @@ def _element(x: Any, key: Any) -> Any:
     return np.asarray(read(rest.item_view(x, (*key, ...) if isinstance(key, tuple) else (key, ...)), HOST))[()]  # fmt: skip
 
 
-def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def array_ufunc(
+    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """NEP 13: ``numpy.add(x, y)`` with an xpu array runs xpu's function of that name."""
     out = kwargs.get("out")
     if isinstance(out, tuple):
@@ -79,5 +81,3 @@ def array_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         return host_call(op, args, kwargs) if gate.open else call(op, args, kwargs)
     foreign = Op(path, "host", func, None, arrays=())
     return host_call(foreign, args, kwargs) if gate.open else call(foreign, args, kwargs)
-
-

@@ -198,7 +198,9 @@ def _read_processor(data: Mapping[str, Any], where: str, role: str) -> Processor
             _number(row, "bandwidth", where, prefix),
             rate,
         )
-    return Processor(str(data.get("title", role)), int(_number(data, "memory", where, role)), classes)
+    return Processor(
+        str(data.get("title", role)), int(_number(data, "memory", where, role)), classes
+    )
 
 
 def _read_link(data: Mapping[str, Any], where: str, key: str) -> Link:
@@ -241,7 +243,11 @@ def from_dict(data: object, where: str = "machine file") -> Machine:
         name=str(data.get("name", "unnamed")),
         title=str(data.get("title", "")),
         cpu=_read_processor(_section(data, "cpu", where), where, "cpu"),
-        accelerator=None if accelerator is None else _read_processor(_section(data, "accelerator", where), where, "accelerator"),  # fmt: skip
+        accelerator=None
+        if accelerator is None
+        else _read_processor(
+            _section(data, "accelerator", where), where, "accelerator"
+        ),  # fmt: skip
         to_device=_read_link(links, where, "to_device"),
         to_host=_read_link(links, where, "to_host"),
         sources=tuple(str(s) for s in data.get("sources", ())),
@@ -264,7 +270,9 @@ def load(path: str | Path) -> Machine:
     try:
         data = json.loads(content)
     except json.JSONDecodeError as error:
-        raise _refuse(str(path), "(root)", f"is not JSON ({error.msg}, line {error.lineno})") from None
+        raise _refuse(
+            str(path), "(root)", f"is not JSON ({error.msg}, line {error.lineno})"
+        ) from None
     return from_dict(data, str(path))
 
 

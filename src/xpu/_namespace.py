@@ -241,4 +241,3 @@ def __array_namespace_info__() -> _Info:
     True
     """
     return _Info()
-

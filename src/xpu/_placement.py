@@ -187,7 +187,10 @@ def _choose(
         return HOST, _AT_HOME
     if down and up:
         if accelerator_seconds + to_device < cpu_seconds + to_host:
-            return ACCELERATOR, "its operands are on both sides; less to wait for on the accelerator"
+            return (
+                ACCELERATOR,
+                "its operands are on both sides; less to wait for on the accelerator",
+            )
         return HOST, "its operands are on both sides; less to wait for on the host"
     if up:  # everything is on the host
         if accelerator_seconds + up < cpu_seconds:
@@ -212,7 +215,9 @@ _AT_ACCELERATOR = "faster there, and its operands are there"
 _ROUNDING = 1e-9  # a lead that reached its clamp may miss it by the last bits of a sum
 
 
-def break_even(works: Sequence[tuple[int, Work]], machine: Machine, *, resident: bool) -> int | None:
+def break_even(
+    works: Sequence[tuple[int, Work]], machine: Machine, *, resident: bool
+) -> int | None:
     """Return the smallest size from which the accelerator wins for it and all larger ones.
 
     Parameters

@@ -98,7 +98,10 @@ def test_a_region_decides_over_a_pin():
     [
         (lambda a: xpu.sum(a, where=a > 3), "the GPU library's sum has no where="),
         (lambda a: xpu.nanpercentile(a, 50), "the GPU library has no nanpercentile"),
-        (lambda a: xpu.add(a, 1, dtype=np.longdouble), "the result's dtype exists on the host only"),
+        (
+            lambda a: xpu.add(a, 1, dtype=np.longdouble),
+            "the result's dtype exists on the host only",
+        ),
         (lambda a: xpu.add(a.astype(object), 1), "dtype object exists on the host only"),
         (lambda a: xpu.add(a, 1, out=np.empty(1000)), "it writes to a NumPy array"),
     ],
@@ -140,13 +143,21 @@ def test_asarray_copies_foreign_memory():
 
 
 def test_no_transfers_raises_before_a_byte_moves(there):
-    with xpu.no_transfers(), pytest.raises(xpu.errors.TransferError, match="8000 bytes would move from pretend:0 to cpu"):
+    with (
+        xpu.no_transfers(),
+        pytest.raises(
+            xpu.errors.TransferError, match="8000 bytes would move from pretend:0 to cpu"
+        ),
+    ):
         np.asarray(there)
     assert there.device == "pretend:0"
 
 
 def test_on_transfer_warn(there):
-    with xpu.config(on_transfer="warn"), pytest.warns(xpu.errors.TransferWarning, match="8000 bytes"):
+    with (
+        xpu.config(on_transfer="warn"),
+        pytest.warns(xpu.errors.TransferWarning, match="8000 bytes"),
+    ):
         np.asarray(there)
 
 
@@ -156,7 +167,10 @@ def test_check_both_finds_a_wrong_device(there, monkeypatch):
 
     pretend = backend(parse("pretend"))
     monkeypatch.setattr(pretend, "overrides", {"cos": lambda x: np.cos(x) + 1e-3})
-    with xpu.config(device="pretend", check="both"), pytest.raises(xpu.errors.CheckError, match="xpu.cos: devices disagree"):
+    with (
+        xpu.config(device="pretend", check="both"),
+        pytest.raises(xpu.errors.CheckError, match="xpu.cos: devices disagree"),
+    ):
         xpu.cos(there)
 
 
@@ -191,12 +205,18 @@ def test_a_failing_gpu_call_raises_where_that_is_asked(there, monkeypatch):
 
     monkeypatch.setattr(backend(parse("pretend")), "overrides", {"tanh": broken})
     monkeypatch.setattr(_dispatch, "_refused", set())
-    with xpu.config(device="pretend", on_fallback="raise"), pytest.raises(xpu.errors.FallbackError, match="tanh"):
+    with (
+        xpu.config(device="pretend", on_fallback="raise"),
+        pytest.raises(xpu.errors.FallbackError, match="tanh"),
+    ):
         xpu.tanh(there)
 
 
 def test_users_mistakes_keep_numpys_exception(there):
-    with xpu.config(device="pretend", on_fallback="raise"), pytest.raises(ValueError, match="could not be broadcast"):
+    with (
+        xpu.config(device="pretend", on_fallback="raise"),
+        pytest.raises(ValueError, match="could not be broadcast"),
+    ):
         xpu.add(there, np.ones(3))
 
 
@@ -230,7 +250,10 @@ def test_a_lost_device_names_what_was_only_there(there, monkeypatch):
             raise PretendLost("fell off the bus")
 
     monkeypatch.setattr(backend(parse("pretend")), "fault", fault)
-    with xpu.config(device="pretend"), pytest.raises(xpu.errors.DeviceLostError, match=r"pretend:0 was lost.*1000"):
+    with (
+        xpu.config(device="pretend"),
+        pytest.raises(xpu.errors.DeviceLostError, match=r"pretend:0 was lost.*1000"),
+    ):
         xpu.sin(there)
     both = xpu.asarray(np.ones(4))
     with xpu.config(device="pretend"):

@@ -48,12 +48,22 @@ class Programs(RuleBasedStateMachine):
                 made = getattr(xpu, name)(*ours, **keywords)
         return self.keep(made, expected)
 
-    @initialize(target=pairs, rows=st.integers(1, 40), columns=st.integers(1, 40), kind=st.sampled_from("dfilD"))
+    @initialize(
+        target=pairs,
+        rows=st.integers(1, 40),
+        columns=st.integers(1, 40),
+        kind=st.sampled_from("dfilD"),
+    )
     def start(self, rows, columns, kind):
         n = (np.arange(rows * columns).reshape(rows, columns) % 7 - 2).astype(kind)
         return self.keep(xpu.asarray(n), n)
 
-    @rule(target=pairs, size=st.integers(0, 3000), value=st.sampled_from([0, 1, 2.5, 7]), device=DEVICES)
+    @rule(
+        target=pairs,
+        size=st.integers(0, 3000),
+        value=st.sampled_from([0, 1, 2.5, 7]),
+        device=DEVICES,
+    )
     def born(self, size, value, device):
         with xpu.config(device=device):
             x = xpu.full(size, value)
@@ -67,7 +77,13 @@ class Programs(RuleBasedStateMachine):
         key = slice(start, len(n) - dropped, step) if step > 0 else slice(None, None, step)
         return self.keep(x[key], n[key])
 
-    @rule(target=pairs, pair=pairs, how=st.sampled_from(["T", "ravel", "flip", "column", "new", "real", "pairs", "copy", "row"]))
+    @rule(
+        target=pairs,
+        pair=pairs,
+        how=st.sampled_from(
+            ["T", "ravel", "flip", "column", "new", "real", "pairs", "copy", "row"]
+        ),
+    )
     def reshape(self, pair, how):
         x, n = pair
         if not n.ndim:
@@ -157,7 +173,12 @@ class Programs(RuleBasedStateMachine):
         n[n < 0] = 1
         return self.keep(made, expected)
 
-    @rule(target=pairs, pair=pairs, index=st.lists(st.integers(-3, 3), min_size=1, max_size=4), device=DEVICES)
+    @rule(
+        target=pairs,
+        pair=pairs,
+        index=st.lists(st.integers(-3, 3), min_size=1, max_size=4),
+        device=DEVICES,
+    )
     def take(self, pair, index, device):
         x, n = pair
         if not n.ndim or len(n) < 4:

@@ -26,6 +26,7 @@ COMPILER = shutil.which("cc") or shutil.which("gcc")
 NVML = """
 #include <string.h>
 int nvmlInit_v2(void) { return STATUS; }
+int nvmlInitWithFlags(unsigned flags) { return STATUS; }  /* what nvidia-ml-py calls */
 int nvmlSystemGetDriverVersion(char *t, unsigned n) { strncpy(t, DRIVER, n); return 0; }
 int nvmlSystemGetCudaDriverVersion_v2(int *v) { *v = CUDA; return 0; }
 int nvmlDeviceGetCount_v2(unsigned *n) { *n = COUNT; return 0; }
@@ -127,6 +128,46 @@ def transform(grid):
     may_fail("fft")
     return [64.0 + 0j]
 fft = types.SimpleNamespace(fft=transform)
+"""
+
+# Stands for nvidia-ml-py: the error carries the status, and everything else is as in the library.
+PYNVML = """
+class NVMLError(Exception):
+    def __init__(self, value):
+        super().__init__("No permission")
+        self.value = value
+def nvmlInit():
+    if STATUS:
+        raise NVMLError(STATUS)
+def nvmlSystemGetDriverVersion():
+    return b"570.1"
+def nvmlSystemGetCudaDriverVersion_v2():
+    return 12080
+def nvmlDeviceGetCount():
+    return 1
+def nvmlDeviceGetHandleByIndex(index):
+    return index
+def nvmlDeviceGetName(handle):
+    return b"NVIDIA A100"
+def refuse(handle):
+    raise NVMLError(3)
+nvmlDeviceGetCudaComputeCapability = lambda handle: (8, 0)
+nvmlDeviceGetMemoryInfo = nvmlDeviceGetMigMode = refuse
+nvmlDeviceGetCurrPcieLinkGeneration = nvmlDeviceGetMaxPcieLinkGeneration = refuse
+nvmlDeviceGetCurrPcieLinkWidth = nvmlDeviceGetMaxPcieLinkWidth = refuse
+"""
+
+# Stands for cuda-pathfinder: finds what it is told of.
+PATHFINDER = """
+import types
+class DynamicLibNotFoundError(RuntimeError):
+    pass
+def load_nvidia_dynamic_lib(name):
+    if name not in FOUND:
+        raise DynamicLibNotFoundError(f'Failure finding "lib{name}.so.13": No such file')
+    return types.SimpleNamespace(abs_path=FOUND[name], found_via="conda")
+def locate_nvidia_header_directory(name):
+    return None
 """
 
 

@@ -7,10 +7,11 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from doctor_world import World, keys, mend, verdict, world
+from doctor_world import PATHFINDER, PYNVML, TOOLKIT, World, keys, mend, verdict, world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -107,6 +108,9 @@ def packages(**changed: str) -> dict[str, Any]:
     return {"packages": {**GOOD["machine"]["packages"], **named}}
 
 
+NO_DRIVER = {"machine": {"kernel_module": "", "nodes": {}}, "cupy": {"driver": 0, "ran": {}}}
+
+
 def test_good_facts_are_good() -> None:
     assert found() == []
 
@@ -116,6 +120,9 @@ def test_good_facts_are_good() -> None:
     [
         ("no-permission", {"machine": {"nodes": {"nvidia0": True, "nvidiactl": False}}}),
         ("stale-driver", {"nvml": {"driver": "", "gpus": [], "status": 18}}),
+        ("no-driver", NO_DRIVER | {"nvml": {"driver": "", "cuda": 0, "gpus": [], "status": 9}}),
+        ("no-driver", NO_DRIVER | {"nvml": {"driver": "", "cuda": 0, "gpus": [], "status": 12}}),
+        ("troubled-driver", {"nvml": {"driver": "", "gpus": [], "status": 15}}),
         ("old-driver", {"nvml": {"driver": "580.65.05", "cuda": 13000}}),
         ("old-driver", {"nvml": {"driver": "550.54", "cuda": 12040}}),
         ("old-cupy", {"cupy": {"version": "13.6.0"}}),
@@ -174,14 +181,10 @@ def test_an_old_card_keeps_its_driver_and_gets_cuda_12() -> None:
 def test_the_driver_is_installed_as_the_system_does(system: str, command: str) -> None:
     facts = facts_with(
         machine={"system": system, "kernel_module": "", "nodes": {}},
-        nvml={"driver": "", "cuda": 0, "gpus": []},
+        nvml={"driver": "", "cuda": 0, "gpus": [], "status": 12},
         cupy={"driver": 0, "ran": {}},
     )
-    probes = {
-        **facts.probes,
-        "nvml": replace(facts.probes["nvml"], errors=(("nvml", "LibraryNotFound"),)),
-    }
-    (finding,) = _find.find(Facts(probes, Process()))
+    (finding,) = _find.find(facts)
     assert finding.key == "no-driver"
     assert finding.mend.startswith(command)
 
@@ -310,7 +313,7 @@ def test_the_doctor_leaves_this_process_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        ("cudaErrorInsufficientDriver: too old", "the driver is too old for the CUDA release"),
+        ("cudaErrorInsufficientDriver: CUDA driver version is insufficient", ""),
         (
             RuntimeError("cudaErrorInitializationError: x"),
             "a process that used CUDA cannot be forked",
@@ -341,6 +344,33 @@ def test_explain_knows_the_known_and_nothing_else() -> None:
 )
 def test_version(text: str, numbers: tuple[int, ...]) -> None:
     assert version(text) == numbers
+
+
+@pytest.mark.parametrize("status", [0, 4])
+def test_nvidia_ml_py_is_used_where_it_is_installed(world: World, status: int) -> None:
+    world.write(world.site / "pynvml.py", f"STATUS = {status}\n{PYNVML}")
+    told = next(probe for probe in world.report().probes if probe.name == "nvml")
+    assert told.facts["through"] == "nvidia-ml-py"
+    assert told.ending == "ok"
+    if status:
+        assert told.errors == (("nvml", "NVMLError (4): No permission"),)
+    else:
+        assert (told.facts["driver"], told.facts["cuda"]) == ("570.1", 12080)
+        (card,) = told.facts["gpus"]
+        assert (card["name"], card["capability"]) == ("NVIDIA A100", [8, 0])
+        assert card["memory_bytes"] is card["pcie_width"] is None
+
+
+def test_cuda_pathfinder_is_used_where_it_is_installed(world: World, tmp_path: Path) -> None:
+    world.cupy()
+    path = world.compile(TOOLKIT, tmp_path / "elsewhere.so", MAJOR=13, MINOR=1)
+    world.write(world.site / "cuda/__init__.py", "")
+    source = f"FOUND = {{'nvrtc': {str(path)!r}}}\n{PATHFINDER}"
+    world.write(world.site / "cuda/pathfinder/__init__.py", source)
+    rows = {row.part: row for row in world.report().rows}
+    assert (rows["NVRTC"].found, rows["NVRTC"].where) == ("13.1, conda", str(path))
+    assert rows["cuBLAS"].verdict == rows["CUDA headers"].verdict == "missing"
+    assert rows["cuBLAS"].where.startswith("DynamicLibNotFoundError: Failure finding")
 
 
 def test_a_bare_machine_without_card(world: World) -> None:

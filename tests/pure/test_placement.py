@@ -33,7 +33,10 @@ def test_small_work_stays_on_the_host():
 
 def test_one_elementwise_call_does_not_repay_a_slow_link():
     d = decide(elementwise(10**7), [host(8 * 10**7)] * 2, shipped("rtx2060-laptop"), Policy())
-    assert (d.device, d.reason) == ("cpu", "its operands are on the host, and the transfer does not pay yet")
+    assert (d.device, d.reason) == (
+        "cpu",
+        "its operands are on the host, and the transfer does not pay yet",
+    )
 
 
 def test_a_large_product_repays_it():
@@ -50,7 +53,9 @@ def test_large_resident_operands_keep_it_there():
 def test_a_chain_of_calls_earns_the_move():
     lead, calls = 0.0, 0
     while True:
-        d = decide(elementwise(10**7), [host(16 * 10**7, lead)], shipped("rtx2060-laptop"), Policy())
+        d = decide(
+            elementwise(10**7), [host(16 * 10**7, lead)], shipped("rtx2060-laptop"), Policy()
+        )
         (lead,) = d.leads
         calls += 1
         if d.device == "accelerator":
@@ -60,8 +65,13 @@ def test_a_chain_of_calls_earns_the_move():
 
 
 def test_gap_beats_force_and_force_beats_arithmetic():
-    assert decide(elementwise(10), [host(80)], H200, Policy(forced="accelerator")).device == "accelerator"
-    d = decide(elementwise(10), [device(80)], H200, Policy(forced="accelerator", gap="no such function"))
+    assert (
+        decide(elementwise(10), [host(80)], H200, Policy(forced="accelerator")).device
+        == "accelerator"
+    )
+    d = decide(
+        elementwise(10), [device(80)], H200, Policy(forced="accelerator", gap="no such function")
+    )
     assert (d.device, d.reason) == ("cpu", "no such function")
 
 
@@ -121,7 +131,10 @@ def test_shipped_profiles_load_and_round_trip(tmp_path):
         (lambda d: d["links"]["to_host"].update(bandwidth=-1.0), "links.to_host.bandwidth"),
         (lambda d: d["cpu"]["classes"].pop("sort"), "cpu.classes.sort"),
         (lambda d: d.update(schema=99), "schema"),
-        (lambda d: d["accelerator"]["classes"]["fft"]["rate"].update(f8=float("nan")), "accelerator.classes.fft.rate.f8"),
+        (
+            lambda d: d["accelerator"]["classes"]["fft"]["rate"].update(f8=float("nan")),
+            "accelerator.classes.fft.rate.f8",
+        ),
         (lambda d: d["cpu"].update(memory="much"), "cpu.memory"),
     ],
 )

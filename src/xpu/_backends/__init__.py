@@ -20,9 +20,25 @@ from xpu._config import Settings
 from xpu._device import CPU, Device, parse
 from xpu._gate import gate
 from xpu._machine import Machine
-from xpu.errors import DeviceError, DeviceWarning, MachineFileError, MachineFileWarning, text, warn_user
+from xpu.errors import (
+    DeviceError,
+    DeviceWarning,
+    MachineFileError,
+    MachineFileWarning,
+    text,
+    warn_user,
+)
 
-__all__ = ["HOST", "Backend", "accelerator", "backend", "backend_of", "devices", "machine", "machine_for"]
+__all__ = [
+    "HOST",
+    "Backend",
+    "accelerator",
+    "backend",
+    "backend_of",
+    "devices",
+    "machine",
+    "machine_for",
+]
 
 HOST = NumpyBackend()
 _loaded: dict[str, Backend] = {CPU: HOST}
@@ -107,7 +123,9 @@ def _cuda(device: Device) -> Backend:
     try:
         module = importlib.import_module("xpu._backends._cupy")
     except (ImportError, OSError, RuntimeError) as error:
-        problem = f"{str(device)!r} needs CuPy, which does not import ({type(error).__name__}: {error})"
+        problem = (
+            f"{str(device)!r} needs CuPy, which does not import ({type(error).__name__}: {error})"
+        )
         raise DeviceError(text("devices", problem, remedy)) from error
     made: Backend = module.CupyBackend(device)
     return made

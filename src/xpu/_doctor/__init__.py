@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 QUICK = 5.0  # seconds a first warning may wait for
+MANY_CAUSES = ("old-driver", "no-device")  # messages that say "no GPU" and not why
 
 
 def doctor(limit: float = 60.0) -> Report:
@@ -79,8 +80,9 @@ def summary_for_warning(error: BaseException | str = "") -> str:
     Parameters
     ----------
     error : exception or str, optional
-        What the library said. Without it the driver and the installed packages are looked at, which
-        takes at most a few seconds and loads nothing into this process.
+        What the library said. Without it, or if it says no more than that there is no GPU, the
+        driver and the installed packages are looked at, which takes at most a few seconds and loads
+        nothing into this process.
 
     Returns
     -------
@@ -92,12 +94,11 @@ def summary_for_warning(error: BaseException | str = "") -> str:
     >>> summary_for_warning("NVML: Driver/library version mismatch").partition("; ")[2]
     'run `xpu doctor` for the remedy.'
     """
-    if error:
-        known = _find.recognise(_worded(error))
-        why = known.cause if known else f"the GPU cannot be used ({_worded(error)[:200]})"
-    else:
+    known = _find.recognise(_worded(error)) if error else None
+    why = known.cause if known else f"the GPU cannot be used ({_worded(error)[:200]})"
+    if not error or (known and known.key in MANY_CAUSES):
         findings = diagnose(_run.plans(("machine", "nvml"), limit=QUICK)).findings
-        why = findings[0].cause if findings else "no GPU can be used"
+        why = findings[0].cause if findings else known.cause if known else "no GPU can be used"
     reason = why.split(". ")[0].split(";")[0].rstrip(".:")
     return f"The CPU computes, for {reason}; run `xpu doctor` for the remedy."
 
@@ -154,15 +155,16 @@ def diagnose(
 
 
 def _summary(facts: Facts, findings: Sequence[Finding]) -> str:
+    count = f"{len(findings)} thing{'s' * (len(findings) > 1)} to look at"
     if facts.ran:
-        names = sorted({str(card.get("name")) for card in facts.gpus}) or ["the GPU"]
-        return f"Usable: {', '.join(names)} computed and was right."
+        names = sorted({str(card.get("name")) for card in facts.gpus}) or ["a GPU"]
+        rest = f" {count}." if findings else ""
+        return f"Usable: {', '.join(names)} computed, and the results were right.{rest}"
     if findings and findings[0].key == "no-card":
         return "No GPU here: xpu computes on the CPU. The rest matters only with a GPU."
     if not findings:
         return "No GPU is usable; nothing known is wrong. xpu computes on the CPU."
-    count = f"{len(findings)} thing{'s' * (len(findings) > 1)} to look at, the first first"
-    return f"No GPU is usable: xpu computes on the CPU. {count}."
+    return f"No GPU is usable: xpu computes on the CPU. {count}, the first first."
 
 
 def _worded(error: BaseException | str) -> str:

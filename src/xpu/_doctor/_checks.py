@@ -15,7 +15,7 @@ DRIVER_FLOOR = {12: (525, 60, 13), 13: (580, 65, 6)}  # Linux; Windows: 528.33 f
 CAPABILITY_FLOOR = {12: (5, 0), 13: (7, 5)}
 CUPY_FLOOR = (14,)
 FRONTEND_RANGE = ((1, 22), (1, 29))  # from 1.29 on it brings half a gigabyte of compilers
-LIBRARY_MISMATCH = 18  # NVML_ERROR_LIB_RM_VERSION_MISMATCH
+NOT_LOADED, NOT_FOUND, LIBRARY_MISMATCH = 9, 12, 18  # NVML's statuses
 PLENTY = 512 * 2**20  # bytes of free GPU memory that cuDNN surely starts in
 NEEDED = ("nvrtc", "cudart", "cublas", "cufft", "curand", "cusparse", "cusolver")
 
@@ -67,6 +67,20 @@ def stale_driver(facts: Facts) -> str:
     return f"NVML status {status}" if status == LIBRARY_MISMATCH else ""
 
 
+def no_driver(facts: Facts) -> str:
+    """Say so if there may be a card and its driver's library or kernel module is not there."""
+    status = facts.get("nvml", "status")
+    better = no_card(facts) or shut_out(facts) or facts.driver_cuda
+    return f"NVML status {status}" if status in (NOT_LOADED, NOT_FOUND) and not better else ""
+
+
+def troubled_driver(facts: Facts) -> str:
+    """Say so if the driver is there and answers with an error of another kind."""
+    status = facts.get("nvml", "status")
+    known = (None, NOT_LOADED, NOT_FOUND, LIBRARY_MISMATCH)
+    return "" if status in known else f"NVML status {status}"
+
+
 def driver_too_old(facts: Facts) -> str:
     """Say so if the driver is older than the CUDA the CuPy wheel was built for."""
     floor = DRIVER_FLOOR.get(facts.wheel_cuda, ())
@@ -80,7 +94,8 @@ def driver_too_old(facts: Facts) -> str:
 
 def no_cupy(facts: Facts) -> str:
     """Say so if no CuPy package is installed."""
-    found = facts.wheels or facts.cupy or "machine" not in facts.probes
+    unknown = facts.get("machine", "packages") is None
+    found = facts.wheels or facts.cupy or unknown
     return "" if found else "no package cupy, cupy-cuda12x or cupy-cuda13x"
 
 

@@ -121,6 +121,7 @@ class Report:
         return as_text(self)
 
 
+HEADINGS = ("Part", "What it is for", "Found", "Verdict")
 WIDTHS = (15, 34, 38, 7)  # columns of the table; 100 in all with the gaps between
 
 
@@ -137,7 +138,7 @@ def as_text(report: Report) -> str:
     str
         Lines without a trailing newline; commands are never cut, so those alone may be longer.
     """
-    lines = [_line(("Part", "What it is for", "Found", "Verdict"))]
+    lines = [_line(HEADINGS)]
     lines.append(_line(tuple("-" * width for width in WIDTHS)))
     lines += [_line((row.part, row.purpose, row.found, row.verdict)) for row in report.rows]
     for number, finding in enumerate(report.findings, 1):

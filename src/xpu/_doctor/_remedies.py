@@ -36,6 +36,7 @@ def words(facts: Facts) -> dict[str, str]:
     built = facts.wheel_cuda or major
     compiler = dotted(facts.library_version("nvrtc")[:2]) or f"{built}"
     suffix = "-cu12" if built == 12 else ""
+    cudnn = [name for name in facts.packages if name.startswith("nvidia-cudnn-cu")]
     return {
         "xpu": f'"xpu-array[cuda{major}]"',
         "wheel": wheel,
@@ -46,7 +47,7 @@ def words(facts: Facts) -> dict[str, str]:
         "nvrtc": f"nvidia-cuda-nvrtc{suffix}",
         "architecture": _architecture(facts, f"nvidia-cuda-nvrtc{suffix}"),
         "ptx": _ptx(facts),
-        "cudnn": f"nvidia-cudnn-cu{built}",
+        "cudnn": cudnn[0] if len(cudnn) == 1 else f"nvidia-cudnn-cu{built}",
         "one_cudnn": _one_cudnn(facts, major),
         "broken": " ".join(p.name for p in facts.probes.values() if p.ending != "ok"),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from xpu._doctor._model import Report, as_text
+from xpu._doctor._model import HEADINGS, WIDTHS, Report, as_text
 
 COLOURS = {"ok": "green", "note": "cyan", "missing": "yellow", "broken": "bold red"}
 
@@ -29,22 +29,21 @@ def show(report: Report, as_json: bool) -> None:
 
 
 def _in_colour(report: Report) -> None:
-    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for heading in ("Part", "What it is for", "Found"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("Verdict", no_wrap=True, min_width=7)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading, width in zip(HEADINGS, WIDTHS, strict=True):
+        least = width if heading in ("Part", "Verdict") else None
+        table.add_column(heading, no_wrap=True, min_width=least, max_width=width)
     for row in report.rows:
         verdict = Text(row.verdict, style=COLOURS[row.verdict])
         table.add_row(Text(row.part), Text(row.purpose), Text(row.found), verdict)
     console = Console(highlight=False)
     console.print(table)
     for number, finding in enumerate(report.findings, 1):
-        console.print(Text(f"{number}. {finding.part}: {finding.cause}"))
+        console.print(Text(f"\n{number}. {finding.part}: {finding.cause}"))
         if finding.mend:  # never wrapped, so that it can be copied
             console.print(
                 Text("   mend:  "), Text(finding.mend, style="bold"), sep="", soft_wrap=True

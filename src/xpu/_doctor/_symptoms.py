@@ -38,10 +38,6 @@ def _unexplained(facts: Facts) -> bool:
     return not any(check(facts) for check in better)
 
 
-def _driverless(facts: Facts) -> bool:
-    return _unexplained(facts) and not _with_driver(facts)
-
-
 @dataclass(frozen=True, slots=True)
 class Symptom:
     """One recognised failure.
@@ -90,7 +86,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         part="NVIDIA driver",
         cause="the driver was updated while its old kernel module still runs.",
         mend="sudo reboot",
-        pattern=r"Driver/library version mismatch|LibRmVersionMismatch",
+        pattern=r"Driver/library version mismatch|LibRmVersionMismatch|RM version mismatch",
         fact=checks.stale_driver,
     ),
     Symptom(
@@ -126,9 +122,17 @@ SYMPTOMS: tuple[Symptom, ...] = (
         cause="no NVIDIA driver answers, so nothing can reach a GPU.",
         mend="{driver}",
         pattern=r"NVML Shared Library Not Found|LibraryNotFound|DriverNotLoaded|Driver Not Loaded",
-        applies=_driverless,
+        fact=checks.no_driver,
+        applies=lambda facts: False,  # the status, not the wording, tells it from other causes
         citation="cupy/cupy#9252",
         number=1,
+    ),
+    Symptom(
+        key="troubled-driver",
+        part="NVIDIA driver",
+        cause="the driver answers with an error; the kernel's log says more:",
+        mend="sudo dmesg | grep -i -e nvrm -e xid",
+        fact=checks.troubled_driver,
     ),
     Symptom(
         key="old-driver",

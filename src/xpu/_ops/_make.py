@@ -47,7 +47,9 @@ class Function:
     @property
     def __doc__(self) -> str:  # type: ignore[override]
         """NumPy's documentation, with a line on placement."""
-        lane = "never on the GPU" if self.op.gpu is None else f"on the GPU through cupy.{self.op.gpu}"
+        lane = (
+            "never on the GPU" if self.op.gpu is None else f"on the GPU through cupy.{self.op.gpu}"
+        )
         theirs = inspect.getdoc(self.op.host) or ""
         return f"xpu.{self.op.name}: as numpy.{self.op.name}; {lane} (cost class {self.op.kind}).\n\n{theirs}"
 
@@ -85,7 +87,9 @@ class UFunc(Function):
         path = f"{self.op.name}.{name}"
         op = OPS.get(path)
         if op is None:
-            gpu = f"{self.op.gpu}.{name}" if self.op.gpu in _REDUCIBLE and name == "reduce" else None
+            gpu = (
+                f"{self.op.gpu}.{name}" if self.op.gpu in _REDUCIBLE and name == "reduce" else None
+            )
             writes = (0,) if name == "at" else ()
             op = Op(path, kind, getattr(self._host, name), gpu, arrays=(0, 1) if name == "outer" else (0,),
                     writes=writes, gaps=frozenset({"where", "initial"}))  # fmt: skip

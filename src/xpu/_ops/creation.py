@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 
 from xpu._backends import HOST, backend, backend_of
-from xpu._block import Handle, devices_of, home, host_view, lift, lower, read, settle, shaped, shared
+from xpu._block import (
+    Handle,
+    devices_of,
+    home,
+    host_view,
+    lift,
+    lower,
+    read,
+    settle,
+    shaped,
+    shared,
+)
 from xpu._config import current
 from xpu._device import CPU, Device, parse
 from xpu._dispatch import call, host_call, kinds, own, unborn, wrap
@@ -43,9 +54,15 @@ class Creation(Function):
 
     def _lazy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Postpone a large constant array to its first use, under automatic placement only."""
-        if self.op.name not in _CONSTANT or current().device != "auto" or kwargs.get("like") is not None:
+        if (
+            self.op.name not in _CONSTANT
+            or current().device != "auto"
+            or kwargs.get("like") is not None
+        ):
             return None
-        if not all(isinstance(a, (int, float, complex, np.generic, tuple, type, np.dtype)) for a in args):
+        if not all(
+            isinstance(a, (int, float, complex, np.generic, tuple, type, np.dtype)) for a in args
+        ):
             return None
         empty = np.broadcast_to(np.empty((), self._dtype(args, kwargs)), _shape_of(args, kwargs))
         if kwargs.get("order", "C") != "C" or empty.nbytes < _LAZY_BYTES or host_only(empty.dtype):
@@ -60,7 +77,11 @@ class Creation(Function):
         dtype = kwargs.get("dtype", args[position] if len(args) > position else None)
         if dtype is not None:
             return np.dtype(dtype)
-        return np.asarray(args[1]).dtype if self.op.name == "full" and len(args) > 1 else np.dtype(float)
+        return (
+            np.asarray(args[1]).dtype
+            if self.op.name == "full" and len(args) > 1
+            else np.dtype(float)
+        )
 
 
 _CONSTANT = {"zeros": 0, "ones": 1, "full": None}
@@ -218,7 +239,11 @@ def _from_handle(x: Any, dtype: Any, order: Any, copy: bool | None) -> Any:
         host = np.array(read(x, HOST), dtype)
         return wrap(host) if gate.open else own(host, scalar=False)
     kind = shaped(x).dtype
-    if copy is not True and (dtype is None or np.dtype(dtype) == kind) and order in (None, "K", "A"):
+    if (
+        copy is not True
+        and (dtype is None or np.dtype(dtype) == kind)
+        and order in (None, "K", "A")
+    ):
         return x
     if copy is False:
         problem = f"copy=False, but dtype {kind} or the order has to change to {dtype}, {order}"
@@ -333,8 +358,6 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
         return np.array(read(x, HOST), copy=True)
     where = backend_of(x)
     return np.array(x, copy=True) if where in (None, HOST) else lower(x, where)  # type: ignore[arg-type]
-
-
 
 
 class _Grid:

@@ -306,7 +306,9 @@ def _assign(x: Any, key: Any, value: Any) -> None:
 item_set = function("setitem", "gather", gpu="self", host=_assign, writes=(0,), arrays=(0, 2))
 
 
-def _astype(x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True) -> Any:
+def _astype(
+    x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True
+) -> Any:
     return x.astype(dtype, order=order, casting=casting, copy=copy)
 
 

@@ -21,13 +21,14 @@ def probe(answer: Answer, root: str) -> None:
     root : str
         Root of the file system, for copies outside pip.
     """
-    copies = finding.in_packages("*/lib/libcudnn.so.*") + finding.in_folders("libcudnn.so.9", root)
+    installed = finding.in_packages("*/lib/libcudnn.so.*")
+    copies = installed + finding.in_folders("libcudnn.so.9", root)
     answer.fact("copies", list(dict.fromkeys(os.path.realpath(path) for path in copies)))
     with answer.step("load libcudnn"):
-        path, found_via = _load(copies)
+        path = _load(copies)
         library = ctypes.CDLL(path)
         answer.fact("path", path)
-        answer.fact("found_via", found_via)
+        answer.fact("found_via", "site-packages" if path in installed else "system-search")
         _start(answer, library)
     answer.fact("loaded", finding.loaded("libcudnn"))
     with answer.step("import cudnn"):
@@ -37,16 +38,15 @@ def probe(answer: Answer, root: str) -> None:
         answer.fact("frontend_backend", int(cudnn.backend_version()))
 
 
-def _load(copies: list[str]) -> tuple[str, str]:
+def _load(copies: list[str]) -> str:
     try:
         from cuda.pathfinder import load_nvidia_dynamic_lib
 
-        found = load_nvidia_dynamic_lib("cudnn")
-        return str(found.abs_path), str(found.found_via)
+        return str(load_nvidia_dynamic_lib("cudnn").abs_path)
     except FAILURES:
         path = copies[0] if copies else "libcudnn.so.9"
         ctypes.CDLL(path)  # says in the loader's words why not
-        return path, "site-packages" if "site-packages" in path else "system-search"
+        return path
 
 
 def _start(answer: Answer, library: ctypes.CDLL) -> None:

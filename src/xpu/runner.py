@@ -1,0 +1,190 @@
+"""Running an unmodified NumPy script: in it, and in the modules beside it, `numpy` is xpu.
+
+The script's module gets its own ``__builtins__`` with an ``__import__`` that maps `numpy`; a finder
+that is active only while the script runs loads the modules beside it the same way. Libraries keep
+the real NumPy.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+__all__ = ["main", "run_path"]
+
+_PACKAGE = str(Path(__file__).parent)
+_IMPORTLIB = "<frozen importlib"
+
+
+def _mapped_import(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:  # fmt: skip
+    """Import as Python does, but hand out xpu for numpy."""
+    if level or name.partition(".")[0] != "numpy":
+        return builtins.__import__(name, globals, locals, fromlist, level)
+    target = importlib.import_module("xpu")
+    if not fromlist:
+        builtins.__import__(name)  # a submodule that does not exist must fail here
+        return target
+    found: Any = target
+    for part in name.split(".")[1:]:
+        found = getattr(found, part, None)
+        if found is None:  # a corner of NumPy that xpu leaves alone
+            return importlib.import_module(name)
+    return found
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Loads a module whose imports of numpy give xpu."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module's code with the mapped import."""
+        module.__dict__["__builtins__"] = {**builtins.__dict__, "__import__": _mapped_import}
+        super().exec_module(module)
+
+    def get_code(self, fullname: str) -> Any:
+        """Compile from source: the cache beside the script is Python's, not ours to write."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+class _Beside:
+    """Finds modules in the script's own folder, and nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(folder)
+        self.loaded: list[str] = []
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        """Return a spec with our loader for a module beside the script."""
+        where = [self.folder] if path is None else list(path)
+        if not all(str(p).startswith(self.folder) for p in where):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, where)
+        if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+            return None
+        spec.loader = _Loader(fullname, str(spec.origin))
+        self.loaded.append(fullname)
+        return spec
+
+
+@contextmanager
+def _as_main(path: Path, argv: Sequence[str], module: ModuleType) -> Iterator[None]:
+    """Give the interpreter the state a script expects, and put it back after."""
+    finder = _Beside(path.parent)
+    before = sys.argv, sys.path[:], sys.modules.get("__main__")
+    sys.argv = [str(path), *argv]
+    sys.path.insert(0, str(path.parent))
+    sys.meta_path.insert(0, finder)
+    sys.modules.update({"__main__": module})
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in finder.loaded:
+            sys.modules.pop(name, None)
+        sys.argv, sys.path[:] = before[0], before[1]
+        if before[2] is not None:
+            sys.modules.update({"__main__": before[2]})
+
+
+def run_path(path: str | Path, argv: Sequence[str] = ()) -> dict[str, Any]:
+    """Run a script as ``__main__``, with xpu for numpy.
+
+    Parameters
+    ----------
+    path : str or Path
+        The script.
+    argv : sequence of str, optional
+        Its arguments.
+
+    Returns
+    -------
+    dict
+        The script's globals, as `runpy.run_path` gives them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    Exception
+        Whatever the script raises.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "s.py").write_text("import numpy as np; x = np.ones(3).sum()")
+    >>> type(run_path(folder / "s.py")["x"]).__module__
+    'xpu'
+    """
+    script = Path(path).resolve()
+    if not script.is_file():
+        message = f"xpu.run: no script {str(path)!r}"
+        raise FileNotFoundError(message)
+    loader = _Loader("__main__", str(script))
+    spec = importlib.util.spec_from_file_location("__main__", script, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    with _as_main(script, argv, module):
+        loader.exec_module(module)
+    return dict(module.__dict__)
+
+
+def main(path: str | Path, argv: Sequence[str] = ()) -> int:
+    """Run a script as Python would: exit status, and a traceback of the user's lines alone.
+
+    Parameters
+    ----------
+    path : str or Path
+        The script.
+    argv : sequence of str, optional
+        Its arguments.
+
+    Returns
+    -------
+    int
+        The script's exit status.
+    """
+    if not Path(path).is_file():
+        print(f"xpu run: no script {str(path)!r}", file=sys.stderr)
+        return 2
+    status = 1
+    with _UserTraceback():
+        try:
+            run_path(path, argv)
+            status = 0
+        except SystemExit as stop:
+            if stop.code is None or isinstance(stop.code, int):
+                status = stop.code or 0
+            else:
+                print(stop.code, file=sys.stderr)
+    return status
+
+
+class _UserTraceback:
+    """Prints what a script raised, as Python does, and goes on."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:  # fmt: skip
+        if isinstance(error, Exception):
+            _show(error)
+            return True
+        return False
+
+
+def _show(error: BaseException) -> None:
+    """Print a traceback without xpu's own frames."""
+    shown = traceback.TracebackException.from_exception(error)
+    kept = [f for f in shown.stack if not f.filename.startswith((_PACKAGE, _IMPORTLIB))]
+    shown.stack[:] = kept
+    print("".join(shown.format()), end="", file=sys.stderr)
