@@ -1,4 +1,4 @@
-"""`ndarray` and `scalar`: what users hold. One line per method; the hot paths are spelt out here.
+"""`ndarray`: what users hold. One line per method; the hot paths are spelt out here.
 
 An operator on two plain arrays while the gate is open is one Python call around NumPy's. Everything
 else goes to `_dispatch.call`.
@@ -15,19 +15,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from xpu._backends import HOST, backend, backend_of
-from xpu._block import Handle, anchor, devices_of, home, read, settle, shared
+from xpu._block import Handle, anchor, devices_of, home, read, shared
 from xpu._device import CPU, Device
-from xpu._dispatch import kinds, own, wrap
 from xpu._gate import gate
-from xpu._op import host_only
 from xpu._interop import array_function, array_ufunc, read_index
-from xpu._ops import creation
+from xpu._methods import Methods
+from xpu._op import host_only
+from xpu._ops import creation, rest
 from xpu._ops import elementwise as ew
-from xpu._ops import rest
 from xpu._ops._make import UFunc
+from xpu._wrap import kinds, wrap
 from xpu.errors import text
 
-__all__ = ["ndarray", "scalar"]
+__all__ = ["ndarray"]
 
 _plain: Any = None  # `ndarray` while the gate is open: the only test on the hot path
 _weak: tuple[type, ...] = (int, float, complex, bool)
@@ -96,13 +96,15 @@ def _takes(other: Any) -> bool:
         return not isinstance(other, np.ma.MaskedArray)
     if getattr(type(other), "__array_ufunc__", _ABSENT) is None:
         return False
-    return not (hasattr(type(other), "__array_priority__") and not isinstance(other, np.generic) and backend_of(other) is None)  # fmt: skip
+    return not (
+        hasattr(type(other), "__array_priority__") and not isinstance(other, np.generic) and backend_of(other) is None
+    )
 
 
 _ABSENT = object()
 
 
-class ndarray(Handle):
+class ndarray(Methods):
     """An n-dimensional array whose bytes are on the host, on a GPU, or on both.
 
     It is made by the functions of this package (`array`, `zeros`, ...), not by calling the class.
@@ -138,7 +140,9 @@ class ndarray(Handle):
             if gate.open:
                 self._raw.shape = shape
                 return
-            raise AttributeError(text("ndarray.shape", f"shape {self.shape} cannot become {shape} without a copy", "Use reshape."))  # fmt: skip
+            raise AttributeError(
+                text("ndarray.shape", f"shape {self.shape} cannot become {shape} without a copy", "Use reshape.")
+            )
         self._raw, self._home = made._raw, made._home
 
     @property
@@ -225,7 +229,11 @@ class ndarray(Handle):
     @imag.setter
     def imag(self, value: Any) -> None:
         if self.dtype.kind != "c":
-            raise TypeError(text("ndarray.imag", f"dtype {self.dtype} has no imaginary part to set", "Convert with astype(complex)."))  # fmt: skip
+            raise TypeError(
+                text(
+                    "ndarray.imag", f"dtype {self.dtype} has no imaginary part to set", "Convert with astype(complex)."
+                )
+            )
         rest.imag(self)[...] = value
 
     @property
@@ -235,7 +243,7 @@ class ndarray(Handle):
 
     @flat.setter
     def flat(self, value: Any) -> None:
-        anchor(self).flat = value
+        anchor(self).flat[:] = value
 
     @property
     def ctypes(self) -> Any:
@@ -263,14 +271,18 @@ class ndarray(Handle):
 
     def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
         if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12"):
-            raise ValueError(text("ndarray.__array_namespace__", f"unknown api_version {api_version!r}", "The newest is '2025.12'."))  # fmt: skip
+            raise ValueError(
+                text("ndarray.__array_namespace__", f"unknown api_version {api_version!r}", "The newest is '2025.12'.")
+            )
         return importlib.import_module("xpu")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         host = np.asarray(read(self, HOST))
         if copy or (dtype is not None and np.dtype(dtype) != host.dtype):
             if copy is False:
-                raise ValueError(text("ndarray.__array__", f"copy=False, but {host.dtype} has to become {dtype}", "Use copy=None."))  # fmt: skip
+                raise ValueError(
+                    text("ndarray.__array__", f"copy=False, but {host.dtype} has to become {dtype}", "Use copy=None.")
+                )
             return np.array(host, dtype, copy=True)
         shown = host.view()
         shown.flags.writeable = False  # a write here would be lost once the bytes are elsewhere
@@ -279,7 +291,7 @@ class ndarray(Handle):
     @property
     def __array_interface__(self) -> dict[str, Any]:
         """The host's replica, read-only: what Pillow and others look for before `__array__`."""
-        if isinstance(self, scalar):
+        if isinstance(self, kinds.scalar):
             message = "a scalar has no memory to show"
             raise AttributeError(message)
         if not gate.open and not host_only(self.dtype):
@@ -292,25 +304,25 @@ class ndarray(Handle):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return array_ufunc(ufunc, method, inputs, kwargs)
 
-    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # fmt: skip
+    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return array_function(func, args, kwargs)
 
-    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:  # fmt: skip
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    ) -> Any:
         wants_host = dl_device is not None and int(dl_device[0]) == 1
         if CPU in devices_of(self) or wants_host or self.device.kind == "pretend":
             host = np.array(read(self, HOST), copy=True) if copy else anchor(self)
             return host.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
         raw = read(self, backend(self.device))
-        return raw.__dlpack__(
-            stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
-        )
+        return raw.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         device = self.device
         return (2, device.index) if device.kind == "cuda" else (1, 0)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _revive, (np.asarray(read(self, HOST)), isinstance(self, scalar))
+        return _revive, (np.asarray(read(self, HOST)), isinstance(self, kinds.scalar))
 
     def __copy__(self) -> ndarray:
         return creation.copy(self, order="K")  # type: ignore[no-any-return]
@@ -380,19 +392,11 @@ class ndarray(Handle):
                 result = ndarray()
                 result._raw = raw
                 return result
-            return (
-                raw
-                if isinstance(raw, np.generic) and key is not Ellipsis and key != ()
-                else _loose(raw)
-            )
+            return raw if isinstance(raw, np.generic) and key is not Ellipsis and key != () else _loose(raw)
         return read_index(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if (
-            _plain is not None
-            and not isinstance(key, (Handle, tuple))
-            and not isinstance(value, Handle)
-        ):
+        if _plain is not None and not isinstance(key, (Handle, tuple)) and not isinstance(value, Handle):
             self._raw[key] = value
             return
         if isinstance(key, list):
@@ -445,8 +449,8 @@ class ndarray(Handle):
     __le__ = _binary(ew.less_equal)
     __gt__ = _binary(ew.greater)
     __ge__ = _binary(ew.greater_equal)
-    __eq__ = _binary(ew.equal)  # type: ignore[assignment]
-    __ne__ = _binary(ew.not_equal)  # type: ignore[assignment]
+    __eq__ = _binary(ew.equal)
+    __ne__ = _binary(ew.not_equal)
     __neg__ = _unary(ew.negative)
     __pos__ = _unary(ew.positive)
     __abs__ = _unary(ew.absolute)
@@ -455,287 +459,6 @@ class ndarray(Handle):
     def __imatmul__(self, other: Any) -> Any:
         self[...] = ew.matmul(self, other)
         return self
-
-    # ------------------------------------------------------------------ methods: NumPy's, one line each
-
-    def all(self, *args: Any, **kwargs: Any) -> Any:
-        """True where all elements are."""
-        return rest.all(self, *args, **kwargs)
-
-    def any(self, *args: Any, **kwargs: Any) -> Any:
-        """True where any element is."""
-        return rest.any(self, *args, **kwargs)
-
-    def argmax(self, *args: Any, **kwargs: Any) -> Any:
-        """Index of the maximum."""
-        return rest.argmax(self, *args, **kwargs)
-
-    def argmin(self, *args: Any, **kwargs: Any) -> Any:
-        """Index of the minimum."""
-        return rest.argmin(self, *args, **kwargs)
-
-    def argpartition(self, *args: Any, **kwargs: Any) -> Any:
-        """Indices that would partition."""
-        return rest.argpartition(self, *args, **kwargs)
-
-    def argsort(self, *args: Any, **kwargs: Any) -> Any:
-        """Indices that would sort."""
-        return rest.argsort(self, *args, **kwargs)
-
-    def choose(self, *args: Any, **kwargs: Any) -> Any:
-        """Choose from arrays by index."""
-        return rest.choose(self, *args, **kwargs)
-
-    def clip(self, *args: Any, **kwargs: Any) -> Any:
-        """Limit the values."""
-        return rest.clip(self, *args, **kwargs)
-
-    def conj(self, *args: Any, **kwargs: Any) -> Any:
-        """Complex conjugate."""
-        return ew.conjugate(self, *args, **kwargs)
-
-    def conjugate(self, *args: Any, **kwargs: Any) -> Any:
-        """Complex conjugate."""
-        return ew.conjugate(self, *args, **kwargs)
-
-    def copy(self, *args: Any, **kwargs: Any) -> Any:
-        """A copy."""
-        return creation.copy(self, *args, **kwargs)
-
-    def cumprod(self, *args: Any, **kwargs: Any) -> Any:
-        """Cumulative product."""
-        return rest.cumprod(self, *args, **kwargs)
-
-    def cumsum(self, *args: Any, **kwargs: Any) -> Any:
-        """Cumulative sum."""
-        return rest.cumsum(self, *args, **kwargs)
-
-    def diagonal(self, *args: Any, **kwargs: Any) -> Any:
-        """A diagonal, a view."""
-        return rest.diagonal(self, *args, **kwargs)
-
-    def dot(self, *args: Any, **kwargs: Any) -> Any:
-        """Dot product."""
-        return rest.dot(self, *args, **kwargs)
-
-    def max(self, *args: Any, **kwargs: Any) -> Any:
-        """Maximum."""
-        return rest.max(self, *args, **kwargs)
-
-    def mean(self, *args: Any, **kwargs: Any) -> Any:
-        """Mean."""
-        return rest.mean(self, *args, **kwargs)
-
-    def min(self, *args: Any, **kwargs: Any) -> Any:
-        """Minimum."""
-        return rest.min(self, *args, **kwargs)
-
-    def nonzero(self, *args: Any, **kwargs: Any) -> Any:
-        """Indices of nonzero elements."""
-        return rest.nonzero(self, *args, **kwargs)
-
-    def prod(self, *args: Any, **kwargs: Any) -> Any:
-        """Product."""
-        return rest.prod(self, *args, **kwargs)
-
-    def put(self, *args: Any, **kwargs: Any) -> Any:
-        """Set elements by flat index, in place."""
-        return rest.put(self, *args, **kwargs)
-
-    def ravel(self, *args: Any, **kwargs: Any) -> Any:
-        """One axis; a view where that is possible."""
-        return rest.ravel(self, *args, **kwargs)
-
-    def repeat(self, *args: Any, **kwargs: Any) -> Any:
-        """Repeat elements."""
-        return rest.repeat(self, *args, **kwargs)
-
-    def round(self, *args: Any, **kwargs: Any) -> Any:
-        """Round."""
-        return rest.round(self, *args, **kwargs)
-
-    def searchsorted(self, *args: Any, **kwargs: Any) -> Any:
-        """Where elements would be inserted."""
-        return rest.searchsorted(self, *args, **kwargs)
-
-    def sort(self, *args: Any, **kwargs: Any) -> Any:
-        """Sort in place."""
-        return rest.sort_in_place(self, *args, **kwargs)
-
-    def partition(self, *args: Any, **kwargs: Any) -> Any:
-        """Partition in place."""
-        return rest.partition_in_place(self, *args, **kwargs)
-
-    def squeeze(self, *args: Any, **kwargs: Any) -> Any:
-        """Without axes of length one, a view."""
-        return rest.squeeze(self, *args, **kwargs)
-
-    def std(self, *args: Any, **kwargs: Any) -> Any:
-        """Standard deviation."""
-        return rest.std(self, *args, **kwargs)
-
-    def sum(self, *args: Any, **kwargs: Any) -> Any:
-        """Sum."""
-        return rest.sum(self, *args, **kwargs)
-
-    def swapaxes(self, *args: Any, **kwargs: Any) -> Any:
-        """Two axes swapped, a view."""
-        return rest.swapaxes(self, *args, **kwargs)
-
-    def take(self, *args: Any, **kwargs: Any) -> Any:
-        """Elements by index."""
-        return rest.take(self, *args, **kwargs)
-
-    def trace(self, *args: Any, **kwargs: Any) -> Any:
-        """Sum of a diagonal."""
-        return rest.trace(self, *args, **kwargs)
-
-    def var(self, *args: Any, **kwargs: Any) -> Any:
-        """Variance."""
-        return rest.var(self, *args, **kwargs)
-
-    def flatten(self, *args: Any, **kwargs: Any) -> Any:
-        """One axis, always a copy."""
-        return rest.flat_copy(self, *args, **kwargs)
-
-    def tobytes(self, *args: Any, **kwargs: Any) -> Any:
-        """The elements as bytes."""
-        return rest.tobytes(self, *args, **kwargs)
-
-    def view(self, *args: Any, **kwargs: Any) -> Any:
-        """The same bytes as another dtype."""
-        return rest.dtype_view(self, *args, **kwargs)
-
-    def getfield(self, *args: Any, **kwargs: Any) -> Any:
-        """A field of the bytes, a view."""
-        return rest.field_view(self, *args, **kwargs)
-
-    def astype(self, *args: Any, **kwargs: Any) -> Any:
-        """Cast to another dtype."""
-        return rest.cast(self, *args, **kwargs)
-
-    def compress(self, condition: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return selected slices."""
-        return rest.compress(condition, self, *args, **kwargs)
-
-    def byteswap(self, inplace: bool = False) -> Any:
-        """Swap the bytes of each element."""
-        made = rest.byteswap(self)
-        if not inplace:
-            return made
-        self[...] = made
-        return self
-
-    def fill(self, value: Any) -> None:
-        """Set every element."""
-        rest.fill(self, value)
-
-    def reshape(self, *shape: Any, **kwargs: Any) -> Any:
-        """Return a view of another shape where that is possible, else a copy."""
-        return rest.reshape(self, shape[0] if len(shape) == 1 else shape, **kwargs) if shape else rest.reshape(self, **kwargs)  # fmt: skip
-
-    def transpose(self, *axes: Any) -> Any:
-        """Return a view with permuted axes."""
-        return rest.transpose(self, *(axes if len(axes) < 2 else (axes,)))
-
-    def resize(self, *shape: Any, refcheck: bool = True) -> None:
-        """Change shape and size in place."""
-        made = rest.resize(self, shape[0] if len(shape) == 1 else shape)
-        if made.size > self.size:
-            made.reshape(-1)[self.size :] = 0
-        self._raw = made._raw
-        self._home = home(made)
-
-    def tofile(self, *args: Any, **kwargs: Any) -> None:
-        """Write the elements to a file."""
-        np.asarray(read(self, HOST)).tofile(*args, **kwargs)
-
-    def dump(self, file: Any) -> None:
-        """Pickle the values to a file."""
-        np.asarray(read(self, HOST)).dump(file)
-
-    def dumps(self) -> bytes:
-        """Pickle the values to bytes."""
-        return np.asarray(read(self, HOST)).dumps()
-
-    def setfield(self, value: Any, dtype: Any, offset: int = 0) -> None:
-        """Set a field of the bytes."""
-        rest.field_view(self, dtype, offset)[...] = value
-
-    def setflags(self, write: bool | None = None, align: bool | None = None, uic: bool | None = None) -> None:  # fmt: skip
-        """Set memory flags; the array stays on the host from then on."""
-        anchor(self).setflags(write=write, align=align, uic=uic)
-
-
-class scalar(ndarray):
-    """An immutable 0-d array: what NumPy's reductions and 0-d arithmetic return.
-
-    It stays on its device until Python reads it. `s += 1` rebinds; it hashes, formats and indexes
-    like ``numpy.float64``.
-
-    Examples
-    --------
-    >>> import xpu
-    >>> s = xpu.arange(4).sum()
-    >>> f"{s:03d}", s == 6, [10, 20, 30, 40, 50, 60, 70][s]
-    ('006', True, 70)
-    """
-
-    __slots__ = ()
-    __module__ = "xpu"
-
-    def __repr__(self) -> str:
-        return repr(self._value())
-
-    def __str__(self) -> str:
-        return str(self._value())
-
-    def __format__(self, spec: str) -> str:
-        return format(self._value(), spec)
-
-    def _value(self) -> Any:
-        return np.asarray(read(self, HOST))[()]
-
-    def __hash__(self) -> int:
-        return hash(self._value())
-
-    def __round__(self, digits: int | None = None) -> Any:
-        return round(self._value(), digits) if digits is not None else round(self._value())
-
-    def __trunc__(self) -> int:
-        return self._value().__trunc__()  # type: ignore[no-any-return]
-
-    def __floor__(self) -> int:
-        return int(np.floor(self._value()))
-
-    def __ceil__(self) -> int:
-        return int(np.ceil(self._value()))
-
-    def is_integer(self) -> bool:
-        """Return True for a whole number."""
-        return bool(self._value().is_integer())
-
-    def as_integer_ratio(self) -> tuple[int, int]:
-        """Return numerator and denominator."""
-        return self._value().as_integer_ratio()  # type: ignore[no-any-return]
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        message = f"'{type(self._value()).__name__}' object does not support item assignment"
-        raise TypeError(message)
-
-    __iadd__ = ndarray.__add__
-    __isub__ = ndarray.__sub__
-    __imul__ = ndarray.__mul__
-    __itruediv__ = ndarray.__truediv__
-    __ifloordiv__ = ndarray.__floordiv__
-    __imod__ = ndarray.__mod__
-    __ipow__ = ndarray.__pow__
-    __iand__ = ndarray.__and__
-    __ior__ = ndarray.__or__
-    __ixor__ = ndarray.__xor__
-    __ilshift__ = ndarray.__lshift__
-    __irshift__ = ndarray.__rshift__
-    __imatmul__ = ndarray.__matmul__  # type: ignore[assignment]
 
 
 def _loose(raw: Any) -> Any:
@@ -751,7 +474,6 @@ def _revive(values: np.ndarray[Any, Any], is_scalar: bool) -> ndarray:
 
 
 kinds.array = ndarray
-kinds.scalar = scalar
 
 
 def _follow(is_open: bool) -> None:

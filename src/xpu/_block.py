@@ -84,7 +84,7 @@ class Block:
         The bytes cannot leave the host: someone else holds them.
     """
 
-    __slots__ = ("__weakref__", "anchored", "birth", "last_use", "lead", "nbytes", "pin", "roots", "valid")  # fmt: skip
+    __slots__ = ("__weakref__", "anchored", "birth", "last_use", "lead", "nbytes", "pin", "roots", "valid")
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
@@ -234,11 +234,11 @@ class View:
         """Build the raw array on a device that has a root."""
         if where is HOST:
             if self.raw_host is None:
-                self.raw_host = HOST.view(self.block.roots[CPU], self.offset, self.shape, self.strides, self.dtype)  # fmt: skip
+                self.raw_host = HOST.view(self.block.roots[CPU], self.offset, self.shape, self.strides, self.dtype)
                 if self.readonly:
                     self.raw_host.flags.writeable = False
             return self.raw_host
-        return where.view(self.block.roots[where.device], self.offset, self.shape, self.strides, self.dtype)  # fmt: skip
+        return where.view(self.block.roots[where.device], self.offset, self.shape, self.strides, self.dtype)
 
 
 class Handle:
@@ -407,7 +407,9 @@ def lower(raw: Raw, source: Backend) -> np.ndarray[Any, Any]:
     compact = source.compact(raw)
     _account(compact.nbytes, source.device, CPU)
     host = np.empty(raw.shape, raw.dtype)
-    root = source.view(source.root(compact), source.offset(source.root(compact), compact), (compact.nbytes,), (1,), np.dtype(np.uint8))  # fmt: skip
+    root = source.view(
+        source.root(compact), source.offset(source.root(compact), compact), (compact.nbytes,), (1,), np.dtype(np.uint8)
+    )
     source.download(root, host.reshape(-1).view(np.uint8))
     return host
 
@@ -424,5 +426,8 @@ def write(handle: Handle, target: Backend) -> Raw:
         if (backend_of(raw) or HOST) is target:
             return raw
         view = shared(handle)
+    if view.readonly and target is not HOST:
+        message = f"assignment destination of shape {view.shape} is read-only"
+        raise ValueError(message)
     view.block.ensure(target)
     return view.raw(target)

@@ -37,12 +37,35 @@ class Setting:
 SETTINGS: tuple[Setting, ...] = (
     Setting("device", "XPU_DEVICE", "auto", "auto", (), "where operations run: auto, cpu, cuda, cuda:N, pretend"),
     Setting("on_transfer", "XPU_ON_TRANSFER", "allow", "allow", _CHOICES, "what a transfer between devices does"),
-    Setting("on_fallback", "XPU_ON_FALLBACK", "warn", "raise", _CHOICES, "what a failing GPU call does before the CPU runs it"),
-    Setting("check", "XPU_CHECK", "off", "off", ("off", "both"), "'both' runs every operation on the CPU too and compares"),
-    Setting("deterministic", "XPU_DETERMINISTIC", True, True, (False, True), "refuse GPU algorithms whose result varies from run to run"),
+    Setting(
+        "on_fallback",
+        "XPU_ON_FALLBACK",
+        "warn",
+        "raise",
+        _CHOICES,
+        "what a failing GPU call does before the CPU runs it",
+    ),
+    Setting(
+        "check", "XPU_CHECK", "off", "off", ("off", "both"), "'both' runs every operation on the CPU too and compares"
+    ),
+    Setting(
+        "deterministic",
+        "XPU_DETERMINISTIC",
+        True,
+        True,
+        (False, True),
+        "refuse GPU algorithms whose result varies from run to run",
+    ),
     Setting("tf32", "XPU_TF32", False, False, (False, True), "allow TensorFloat-32 in float32 convolution and matmul"),
-    Setting("autotune", "XPU_AUTOTUNE", False, False, (False, True), "measure convolution engines once per shape and keep the winner"),
-)  # fmt: skip
+    Setting(
+        "autotune",
+        "XPU_AUTOTUNE",
+        False,
+        False,
+        (False, True),
+        "measure convolution engines once per shape and keep the winner",
+    ),
+)
 _ROWS = {row.name: row for row in SETTINGS}
 
 
@@ -56,7 +79,17 @@ class Recorder(Protocol):
 class Settings:
     """Resolved values of all settings, and the recorders that listen."""
 
-    __slots__ = ("_watching", "autotune", "check", "deterministic", "device", "on_fallback", "on_transfer", "recorders", "tf32")  # fmt: skip
+    __slots__ = (
+        "_watching",
+        "autotune",
+        "check",
+        "deterministic",
+        "device",
+        "on_fallback",
+        "on_transfer",
+        "recorders",
+        "tf32",
+    )
     device: str
     on_transfer: str
     on_fallback: str
@@ -74,9 +107,7 @@ class Settings:
         self.tf32 = values["tf32"]
         self.autotune = values["autotune"]
         self.recorders = recorders
-        self._watching = (
-            bool(recorders) or self.device not in ("auto", "cpu") or self.check != "off"
-        )
+        self._watching = bool(recorders) or self.device not in ("auto", "cpu") or self.check != "off"
         if self._watching:
             gate.watch(+1)
 
@@ -104,18 +135,18 @@ def _checked(name: str, value: Any, function: str) -> Any:
     row = _ROWS.get(name)
     if row is None:
         known = ", ".join(sorted(_ROWS))
-        raise ConfigError(text(function, f"unknown setting {name!r}", f"Valid settings: {known}. {nearest(name, _ROWS)}".strip()))  # fmt: skip
+        raise ConfigError(
+            text(function, f"unknown setting {name!r}", f"Valid settings: {known}. {nearest(name, _ROWS)}".strip())
+        )
     if name == "device":
         return value if value == "auto" else str(parse(value, function))
     if row.choices == (False, True) and isinstance(value, str):
-        value = {"0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}.get(value.lower(), value)  # fmt: skip
-    if not any(
-        value is choice or (isinstance(value, str) and value == choice) for choice in row.choices
-    ):
-        valid = ", ".join(repr(choice) for choice in row.choices)
-        raise ConfigError(
-            text(function, f"{name}={value!r} is not valid", f"Valid values: {valid}.")
+        value = {"0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}.get(
+            value.lower(), value
         )
+    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in row.choices):
+        valid = ", ".join(repr(choice) for choice in row.choices)
+        raise ConfigError(text(function, f"{name}={value!r} is not valid", f"Valid values: {valid}."))
     return value
 
 
@@ -123,11 +154,7 @@ def _from_environment() -> Settings:
     values = {}
     for row in SETTINGS:
         raw = os.environ.get(row.variable)
-        values[row.name] = (
-            row.default
-            if raw in (None, "")
-            else _checked(row.name, raw, f"config ({row.variable})")
-        )
+        values[row.name] = row.default if raw in (None, "") else _checked(row.name, raw, f"config ({row.variable})")
     return Settings(values)
 
 
@@ -203,9 +230,7 @@ class config:
 
     def __enter__(self) -> config:
         base = current()
-        self._tokens.append(
-            _context.set(Settings({**base.values(), **self._settings}, base.recorders))
-        )
+        self._tokens.append(_context.set(Settings({**base.values(), **self._settings}, base.recorders)))
         return self
 
     def __exit__(
@@ -228,9 +253,7 @@ class listening:
 
     def __enter__(self) -> None:
         base = current()
-        self._tokens.append(
-            _context.set(Settings(base.values(), (*base.recorders, self._recorder)))
-        )
+        self._tokens.append(_context.set(Settings(base.values(), (*base.recorders, self._recorder))))
 
     def __exit__(
         self,

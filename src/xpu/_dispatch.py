@@ -1,14 +1,14 @@
 """The one path of every public operation: collect operands, decide, make resident, run, record.
 
 This is the page to read first. `call` takes a row and the user's arguments. It knows policy but not
-`ndarray`: results become handles through `kinds`, which `_array` fills in. Nothing else in xpu
+`ndarray`: results become handles through `kinds` (`_wrap`), which `_array` fills in. Nothing else in xpu
 chooses a device.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -31,153 +31,23 @@ from xpu._block import (
     shared,
     write,
 )
+from xpu._call import Call
 from xpu._config import Settings, current
 from xpu._device import CPU
 from xpu._gate import gate
+from xpu._ghosts import COPYING, on_ghosts
 from xpu._op import Op, Shaped, Work, host_only
 from xpu._placement import ACCELERATOR, Decision, Operand, Policy, decide
 from xpu._trace import Event, user_line
+from xpu._wrap import kinds, own, wrap
 from xpu.errors import CheckError, DeviceLostError, FallbackError, FallbackWarning, text, warn_user
 
-__all__ = ["call", "host_call", "kinds", "plan", "wrap"]
+__all__ = ["call", "plan", "unborn"]
 
 Raw = Any
 
 
-class _Kinds:
-    """The two classes results are wrapped in."""
-
-    array: type[Handle] = Handle
-    scalar: type[Handle] = Handle
-
-
-kinds = _Kinds()
-
-
-# ----------------------------------------------------------------------------- the gate is open
-
-
-def host_call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run on the host at once: the gate is open, every handle holds a NumPy array."""
-    inputs: list[Any] = []
-    raw_args = [_bare(a, inputs) for a in args]
-    raw_kwargs = {k: _bare(v, inputs) for k, v in kwargs.items()} if kwargs else kwargs
-    return _enclose(op.host(*raw_args, **raw_kwargs), inputs)
-
-
-def _bare(value: Any, inputs: list[Any]) -> Any:
-    if isinstance(value, Handle):
-        inputs.append(value)
-        return value._raw
-    if isinstance(value, np.ndarray):
-        inputs.append(value)
-    elif type(value) in (tuple, list) and any(isinstance(v, (Handle, np.ndarray, tuple, list)) for v in value):  # fmt: skip
-        return type(value)([_bare(v, inputs) for v in value])
-    return value
-
-
-def _enclose(result: Any, inputs: list[Any]) -> Any:
-    kind = type(result)
-    if kind is np.ndarray:
-        if result.base is not None or inputs:
-            for given in inputs:
-                if isinstance(given, Handle):
-                    if given._raw is result:
-                        return given
-                elif np.may_share_memory(result, given):
-                    handle = kinds.array()
-                    settle(handle, host_view(result, anchored=True))
-                    return handle
-        return wrap(result)
-    if isinstance(result, np.generic):
-        return wrap(result)
-    if isinstance(result, (tuple, list)):
-        items = [_enclose(r, inputs) for r in result]
-        return kind(*items) if hasattr(result, "_fields") else kind(items)
-    return result
-
-
-def wrap(raw: Raw) -> Any:
-    """Wrap a raw array whose sharing is not known yet (see `xpu._block.Handle`)."""
-    handle = kinds.scalar() if isinstance(raw, np.generic) else kinds.array()
-    handle._raw = raw
-    return handle
-
-
-def own(raw: Raw, *, scalar: bool) -> Any:
-    """Wrap a raw array that nobody else shares."""
-    handle = kinds.scalar() if scalar else kinds.array()
-    handle._raw = raw
-    if gate.accelerated:  # before that, hot paths may share its bytes without a word
-        handle._home = None
-    return handle
-
-
 # ----------------------------------------------------------------------------- the gate is closed
-
-
-class _Call:
-    """One call, taken apart: its operands in order and what it writes."""
-
-    __slots__ = ("args", "handles", "kwargs", "op", "operands", "targets")
-
-    def __init__(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.op = op
-        self.args = args
-        self.kwargs = kwargs
-        self.operands: list[Any] = []
-        for value in args:
-            self._collect(value)
-        for value in kwargs.values():
-            self._collect(value)
-        self.handles: list[Handle] = [o for o in self.operands if isinstance(o, Handle)]
-        written = [args[i] for i in op.writes if i < len(args)]
-        out = kwargs.get("out")
-        written += out if isinstance(out, tuple) else [out]
-        self.targets: list[Any] = [w for w in written if isinstance(w, (Handle, np.ndarray))]
-
-    def _collect(self, value: Any) -> None:
-        if isinstance(value, Handle):
-            self.operands.append(value)
-        elif type(value) in (tuple, list):
-            if len(value) < _LONG or isinstance(value[0], (Handle, np.ndarray)):
-                for v in value:
-                    self._collect(v)
-        elif not isinstance(value, _PLAIN) and backend_of(value) is not None:
-            self.operands.append(value)
-
-    def shapes(self) -> list[Shaped]:
-        """Shapes and dtypes of all operands."""
-        return [shaped(o) if isinstance(o, Handle) else Shaped(o.shape, o.dtype) for o in self.operands]  # fmt: skip
-
-    def replaced(self, fetch: Callable[[Any], Any], where: Backend) -> tuple[list[Any], dict[str, Any]]:  # fmt: skip
-        """Return arguments with every operand replaced by a raw array on `where`."""
-        array_like = where is not HOST
-        args = [self._swap(v, fetch, where, array_like and i in self.op.arrays) for i, v in enumerate(self.args)]  # fmt: skip
-        kwargs = {}
-        for name, value in self.kwargs.items():
-            raw = self._swap(value, fetch, where, array_like and name in self.op.names)
-            if array_like and name in self.op.names and self.op.names.index(name) == len(args):
-                args.append(raw)  # CuPy names its first parameters differently
-            else:
-                kwargs[name] = raw
-        return args, kwargs
-
-    def _swap(self, value: Any, fetch: Callable[[Any], Any], where: Backend, array_like: bool) -> Any:  # fmt: skip
-        if isinstance(value, _PLAIN):
-            return value
-        if isinstance(value, Handle) or backend_of(value) is not None:
-            return fetch(value)
-        if type(value) in (tuple, list):
-            if array_like and not self.op.sequence:
-                return lift(np.asarray(value), where)
-            if len(value) < _LONG or isinstance(value[0], (Handle, np.ndarray)):
-                return type(value)([self._swap(v, fetch, where, array_like) for v in value])
-        return value
-
-
-_PLAIN = (int, float, complex, str, bytes, type(None), slice, type(Ellipsis), np.generic, np.dtype, type)  # fmt: skip
-_LONG = 64  # a longer sequence is data, not a list of arrays, unless it starts with one
 
 
 def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -196,7 +66,7 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         Handles for arrays, anything else as the library gave it.
     """
     settings = current()
-    this = _Call(op, args, kwargs)
+    this = Call(op, args, kwargs)
     if op.view:
         return _stay(this, settings)
     decision, where, work = plan(this, settings)
@@ -217,7 +87,7 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return result
 
 
-def plan(this: _Call, settings: Settings) -> tuple[Decision, Backend, Work]:
+def plan(this: Call, settings: Settings) -> tuple[Decision, Backend, Work]:
     """Decide where a call runs; nothing is moved."""
     target = accelerator(settings) or _where_operands_live(this, settings)
     shapes = this.shapes()
@@ -241,7 +111,7 @@ def plan(this: _Call, settings: Settings) -> tuple[Decision, Backend, Work]:
     return decision, (target if decision.device == ACCELERATOR else HOST), work
 
 
-def _where_operands_live(this: _Call, settings: Settings) -> Backend | None:
+def _where_operands_live(this: Call, settings: Settings) -> Backend | None:
     """Return the accelerator of an operand, where settings name none."""
     if settings.device == "cpu":
         return None
@@ -264,7 +134,7 @@ def _operand(operand: Any, shape: Shaped, target: Backend) -> Operand:
     if not isinstance(operand, Handle):
         on_host = isinstance(operand, np.ndarray)
         return Operand(shape.nbytes, on_host, not on_host)
-    view = shared(operand) if shape.nbytes >= _SMALL and not host_only(shape.dtype) else home(operand)  # fmt: skip
+    view = shared(operand) if shape.nbytes >= _SMALL and not host_only(shape.dtype) else home(operand)
     where = devices_of(operand)
     if view is None:
         return Operand(shape.nbytes, CPU in where, target.device in where)
@@ -275,13 +145,11 @@ def _operand(operand: Any, shape: Shaped, target: Backend) -> Operand:
 _refused: set[tuple[str, tuple[str, ...], tuple[str, ...]]] = set()
 
 
-def _signature(
-    this: _Call, shapes: Iterable[Shaped]
-) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+def _signature(this: Call, shapes: Iterable[Shaped]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     return this.op.name, tuple(s.dtype.str for s in shapes), tuple(sorted(this.kwargs))
 
 
-def _gap(this: _Call, shapes: list[Shaped], target: Backend) -> str:
+def _gap(this: Call, shapes: list[Shaped], target: Backend) -> str:
     """Say why the accelerator cannot run this call; empty where it can."""
     op = this.op
     if op.gpu is None or target.function(op) is None:
@@ -306,12 +174,12 @@ def _gap(this: _Call, shapes: list[Shaped], target: Backend) -> str:
 
 
 def _is_default(name: str, value: Any) -> bool:
-    return value is None or value is True and name == "where" or value is np._NoValue
+    return value is None or (value is True and name == "where") or value is np._NoValue
 
 
-def _names_host_dtype(this: _Call) -> bool:
-    """Does the call ask for a result of a dtype that only the host has?"""
-    named = [a for a in this.args if isinstance(a, (np.dtype, type, str))]
+def _names_host_dtype(this: Call) -> bool:
+    """Return True if the call asks for a result of a dtype that only the host has."""
+    named: list[Any] = [a for a in this.args if isinstance(a, (np.dtype, type, str))]
     named.append(this.kwargs.get("dtype"))
     for dtype in named:
         if isinstance(dtype, (np.dtype, type, str)):
@@ -326,7 +194,7 @@ def _names_host_dtype(this: _Call) -> bool:
 # ----------------------------------------------------------------------------- running
 
 
-def _run(this: _Call, where: Backend, work: Work) -> Any:
+def _run(this: Call, where: Backend, work: Work) -> Any:
     """Make operands resident, run, hand back handles."""
     targets = {id(t) for t in this.targets}
     raws: list[tuple[Raw, Any]] = []
@@ -357,9 +225,10 @@ def _on_host(raw: Raw) -> Raw:
     return raw if source is None else lower(raw, source)
 
 
-def _adopt(result: Any, where: Backend, raws: list[tuple[Raw, Any]], this: _Call) -> Any:
+def _adopt(result: Any, where: Backend, raws: list[tuple[Raw, Any]], this: Call) -> Any:
     """Turn raw results into handles, keeping NumPy's sharing of memory and identity."""
-    if isinstance(result, where.raw_type):
+    raw_type: Any = where.raw_type
+    if isinstance(result, raw_type):
         for raw, operand in raws:
             if raw is result:
                 return operand if isinstance(operand, Handle) else _foreign(result, where)
@@ -403,7 +272,7 @@ def _window(result: Raw, operand: Any, where: Backend) -> Any:
     return handle
 
 
-def _inherit(handle: Any, this: _Call, where: Backend) -> Any:
+def _inherit(handle: Any, this: Call, where: Backend) -> Any:
     """Hand the operands' account and pin on to a result, so that a chain of fresh arrays adds up."""
     lead = size = 0.0
     pins = set()
@@ -423,7 +292,7 @@ def _inherit(handle: Any, this: _Call, where: Backend) -> Any:
     return handle
 
 
-def _run_with_fallback(this: _Call, where: Backend, work: Work, settings: Settings) -> tuple[Any, Backend]:  # fmt: skip
+def _run_with_fallback(this: Call, where: Backend, work: Work, settings: Settings) -> tuple[Any, Backend]:
     """Run on the accelerator; out of memory and library errors end on the CPU, once, aloud."""
     expected = _expected(this, work) if settings.check == "both" else None
     try:
@@ -438,7 +307,7 @@ def _run_with_fallback(this: _Call, where: Backend, work: Work, settings: Settin
     except (*where.out_of_memory, *where.failures) as error:
         if settings.on_fallback == "raise" and not isinstance(error, _USERS_FAULT):
             problem = f"{this.op.name} failed on {where.device} ({type(error).__name__}: {error})"
-            raise FallbackError(text(this.op.name, problem, "on_fallback='raise' forbids the CPU.")) from error  # fmt: skip
+            raise FallbackError(text(this.op.name, problem, "on_fallback='raise' forbids the CPU.")) from error
         return _on_cpu_instead(this, where, work, settings, error), HOST
     if expected is not None:
         _compare(this, result, expected)
@@ -449,11 +318,11 @@ def _run_with_fallback(this: _Call, where: Backend, work: Work, settings: Settin
 _USERS_FAULT = (TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
 
 
-def _on_cpu_instead(this: _Call, where: Backend, work: Work, settings: Settings, error: Exception) -> Any:  # fmt: skip
+def _on_cpu_instead(this: Call, where: Backend, work: Work, settings: Settings, error: Exception) -> Any:
     result = _run(this, HOST, work)  # what this raises is the user's
     if settings.on_fallback == "raise":
         problem = f"{this.op.name} failed on {where.device} ({type(error).__name__}: {error})"
-        raise FallbackError(text(this.op.name, problem, "on_fallback='raise' forbids the CPU.")) from error  # fmt: skip
+        raise FallbackError(text(this.op.name, problem, "on_fallback='raise' forbids the CPU.")) from error
     if not isinstance(error, where.out_of_memory):
         _refused.add(_signature(this, this.shapes()))
     if settings.on_fallback == "warn":
@@ -462,12 +331,10 @@ def _on_cpu_instead(this: _Call, where: Backend, work: Work, settings: Settings,
     return result
 
 
-def _after_loss(this: _Call, where: Backend, work: Work, error: Exception) -> Any:
+def _after_loss(this: Call, where: Backend, work: Work, error: Exception) -> Any:
     only_there = [str(shaped(h)) for h in this.handles if devices_of(h) == {where.device}]
     if only_there:
-        problem = (
-            f"{where.device} was lost ({error}) and held the only copy of {', '.join(only_there)}"
-        )
+        problem = f"{where.device} was lost ({error}) and held the only copy of {', '.join(only_there)}"
         raise DeviceLostError(text(this.op.name, problem, "Restart the process.")) from error
     for handle in this.handles:
         view = home(handle)
@@ -480,7 +347,7 @@ def _after_loss(this: _Call, where: Backend, work: Work, error: Exception) -> An
 # ----------------------------------------------------------------------------- check="both"
 
 
-def _expected(this: _Call, work: Work) -> Any:
+def _expected(this: Call, work: Work) -> Any:
     """Run the call on copies, on the host."""
 
     def fetch(operand: Any) -> Any:
@@ -491,7 +358,7 @@ def _expected(this: _Call, work: Work) -> Any:
     return this.op.host(*args, **kwargs)
 
 
-def _compare(this: _Call, result: Any, expected: Any) -> None:
+def _compare(this: Call, result: Any, expected: Any) -> None:
     if isinstance(expected, (tuple, list)):
         for r, e in zip(result, expected, strict=True):
             _compare(this, r, e)
@@ -507,14 +374,15 @@ def _compare(this: _Call, result: Any, expected: Any) -> None:
     elif same and got.dtype.kind in "biu":
         same = bool(np.array_equal(got, expected))
     if not same:
-        problem = f"devices disagree: {got.dtype}{got.shape} {got!r} there, {expected.dtype}{expected.shape} {expected!r} on the host"  # fmt: skip
+        here = f"{expected.dtype}{expected.shape} {expected!r}"
+        problem = f"devices disagree: {got.dtype}{got.shape} {got!r} there, {here} on the host"
         raise CheckError(text(this.op.name, problem, "Found by check='both'."))
 
 
 # ----------------------------------------------------------------------------- views
 
 
-def _stay(this: _Call, settings: Settings) -> Any:
+def _stay(this: Call, settings: Settings) -> Any:
     """Run a view operation: no device is asked, the result lies where its operand lies."""
     operand = next((h for h in this.handles), None)
     where = devices_of(operand) if operand is not None else {CPU}
@@ -525,93 +393,14 @@ def _stay(this: _Call, settings: Settings) -> Any:
         device = CPU
     else:
         device = next(iter(where), CPU)
-        result = _on_ghosts(this)
+        result = on_ghosts(this)
         if result is NotImplemented:
-            return call(_COPYING[this.op], this.args, this.kwargs)
+            return call(COPYING[this.op], this.args, this.kwargs)
     if settings.recorders:
         decision = Decision("cpu", "a view: nothing runs", 0.0, 0.0, (0.0, 0.0))
         actual = time.perf_counter() - start if device == CPU else 0.0  # not a device clock's time
         _record(this, settings, decision, str(device), decision.reason, actual, (moved, count))
     return result
-
-
-class _Copying(dict[Op, Op]):
-    """The same row without the promise of a view, for a reshape that has to copy."""
-
-    def __missing__(self, op: Op) -> Op:
-        fields = {name: getattr(op, name) for name in Op.__slots__}
-        self[op] = Op(**{**fields, "view": False, "kind": "copy", "keeps_0d": True})
-        return self[op]
-
-
-_COPYING = _Copying()
-
-
-def _on_ghosts(this: _Call) -> Any:
-    """Let NumPy compute shapes and strides on arrays without memory, and rebuild the views."""
-    ghosts: list[tuple[np.ndarray[Any, Any], Handle]] = []
-
-    def fetch(operand: Any) -> Any:
-        if not isinstance(operand, Handle):
-            return operand
-        view = shared(operand)
-        ghost = np.lib.stride_tricks.as_strided(np.empty(1, view.dtype), view.shape, view.strides)
-        ghosts.append((ghost, operand))
-        return ghost
-
-    args, kwargs = this.replaced(fetch, HOST)
-    if this.op.name in _MAY_COPY and not _MAY_COPY[this.op.name](*args, **kwargs):
-        return NotImplemented
-    return _materialise(this.op.host(*args, **kwargs), ghosts)
-
-
-def _materialise(result: Any, ghosts: list[tuple[np.ndarray[Any, Any], Handle]]) -> Any:
-    if isinstance(result, np.ndarray):
-        for ghost, operand in ghosts:
-            if result is ghost:
-                return operand
-            if HOST.shares(result, ghost):
-                view = shared(operand)
-                offset = view.offset + HOST.offset(ghost, result)
-                handle = kinds.array()
-                readonly = view.readonly or not result.flags.writeable
-                settle(handle, View(view.block, result.shape, result.strides, result.dtype, offset, readonly=readonly))  # fmt: skip
-                return handle
-        return own(result, scalar=False)
-    if isinstance(result, (tuple, list)):
-        return type(result)([_materialise(r, ghosts) for r in result])
-    return result
-
-
-def _reshapes_without_copy(a: np.ndarray[Any, Any], *args: Any, **kwargs: Any) -> bool:
-    if kwargs.get("copy") is True:
-        return False
-    shape = args[0] if args else kwargs.get("shape", kwargs.get("newshape", a.shape))
-    order = kwargs.get("order", args[1] if len(args) > 1 else "C")
-    if order != "C":
-        return False
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    if -1 in shape:
-        known = -int(np.prod(shape))
-        if known <= 0 or a.size % known:
-            return False
-        shape = tuple(a.size // known if n == -1 else n for n in shape)
-    if int(np.prod(shape)) != a.size:
-        return False
-    return a.flags.c_contiguous or a.size == 0
-
-
-_MAY_COPY: dict[str, Callable[..., bool]] = {
-    "reshape": _reshapes_without_copy,
-    "ravel": lambda a, order="C": order in "CKA" and a.flags.c_contiguous,
-    "imag": lambda a: a.dtype.kind == "c",
-    "meshgrid": lambda *a, **k: False,
-    "asarray": lambda a, dtype=None, order=None, **k: (
-        (dtype is None or np.dtype(dtype) == a.dtype)
-        and order in (None, "K", "A")
-        and k.get("copy") is not True
-    ),
-}
 
 
 # ----------------------------------------------------------------------------- births and records
@@ -642,7 +431,7 @@ def _c_strides(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, ...]:
 
 
 def _record(
-    this: _Call,
+    this: Call,
     settings: Settings,
     decision: Decision,
     device: str,
@@ -651,8 +440,15 @@ def _record(
     before: tuple[int, int],
 ) -> None:
     event = Event(
-        this.op.name, device, reason, decision.seconds, actual, ledger.nbytes - before[0],
-        ledger.count - before[1], tuple(s.shape for s in this.shapes()), user_line(),
-    )  # fmt: skip
+        this.op.name,
+        device,
+        reason,
+        decision.seconds,
+        actual,
+        ledger.nbytes - before[0],
+        ledger.count - before[1],
+        tuple(s.shape for s in this.shapes()),
+        user_line(),
+    )
     for recorder in settings.recorders:
         recorder.record(event)

@@ -11,8 +11,9 @@ import numpy as np
 
 from xpu._backends import HOST, Backend, accelerator, machine_for
 from xpu._block import Handle, devices_of
+from xpu._call import Call
 from xpu._config import config, current
-from xpu._dispatch import _Call, plan
+from xpu._dispatch import plan
 from xpu._op import Shaped
 from xpu._ops._make import Function
 from xpu._placement import ACCELERATOR, break_even
@@ -64,14 +65,17 @@ class Explanation:
         def elements(n: int | None) -> str:
             return "never" if n is None else f"{n:,} elements"
 
-        return "\n".join([
-            f"{self.op} runs on {self.device}: {self.reason}",
-            f"  {'':14}{'run':>12}{'transfer':>12}",
-            f"  {'cpu':14}{seconds(self.cpu_seconds):>12}{seconds(self.to_host_seconds):>12}",
-            f"  {'accelerator':14}{seconds(self.accelerator_seconds):>12}{seconds(self.to_device_seconds):>12}",
-            f"  moves {size(self.bytes_to_move)}; accelerator: {self.accelerator}",
-            f"  break-even size: {elements(self.break_even)} from the host, {elements(self.break_even_resident)} resident",
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                f"{self.op} runs on {self.device}: {self.reason}",
+                f"  {'':14}{'run':>12}{'transfer':>12}",
+                f"  {'cpu':14}{seconds(self.cpu_seconds):>12}{seconds(self.to_host_seconds):>12}",
+                f"  {'accelerator':14}{seconds(self.accelerator_seconds):>12}{seconds(self.to_device_seconds):>12}",
+                f"  moves {size(self.bytes_to_move)}; accelerator: {self.accelerator}",
+                f"  break-even size: {elements(self.break_even)} from the host, "
+                f"{elements(self.break_even_resident)} resident",
+            ]
+        )
 
 
 def explain(function: Any, /, *args: Any, **kwargs: Any) -> Explanation:
@@ -102,14 +106,16 @@ def explain(function: Any, /, *args: Any, **kwargs: Any) -> Explanation:
     """
     if not isinstance(function, Function):
         found = getattr(function, "__name__", function)
-        raise TypeError(text("explain", f"{found!r} is not a function that xpu places", "Pass one of xpu's, for example xpu.add."))  # fmt: skip
-    this = _Call(function.op, args, kwargs)
+        raise TypeError(
+            text("explain", f"{found!r} is not a function that xpu places", "Pass one of xpu's, for example xpu.add.")
+        )
+    this = Call(function.op, args, kwargs)
     decision, where, _ = plan(this, current())
     shapes = this.shapes()
     target = accelerator(current())
     machine = machine_for(target)
     works = []
-    for power in range(0, 31):
+    for power in range(31):
         n = 1 << power
         scaled = [_scaled(s, n) for s in shapes]
         works.append((n, function.op.work(scaled, kwargs)))

@@ -1,4 +1,4 @@
-"""One flag: may an operator call NumPy at once, without asking where its operands are?
+"""One flag: whether an operator may call NumPy at once, without asking where its operands are.
 
 Open means that no array can be anywhere but on the host and nothing watches: no accelerator is in
 force, none ever was in this process, and no setting, profile or check is on. Then ``a + b`` is one

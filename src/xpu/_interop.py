@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from xpu._backends import HOST, backend
-from xpu._block import Handle, devices_of, home, read, shaped
+from xpu._backends import HOST
+from xpu._block import Handle, devices_of, read, shaped
 from xpu._device import CPU
-from xpu._dispatch import call, host_call, wrap
+from xpu._dispatch import call
 from xpu._gate import gate
 from xpu._op import OPS, Op
 from xpu._ops import rest
 from xpu._ops._make import UFunc, public
+from xpu._wrap import host_call
 
 __all__ = ["array_function", "array_ufunc", "read_index"]
 
@@ -26,7 +27,7 @@ def _is_basic(key: Any) -> bool:
 
 
 def read_index(x: Any, key: Any) -> Any:
-    """Return ``x[key]``: a NumPy scalar for a full integer index, a view for a basic key, else a copy."""  # fmt: skip
+    """Return ``x[key]``: a NumPy scalar for a full integer index, a view for a basic key, else a copy."""
     parts = key if isinstance(key, tuple) else (key,)
     if any(isinstance(p, Handle) and not shaped(p).shape for p in parts):
         parts = tuple(_plain_integer(p) for p in parts)
@@ -34,11 +35,11 @@ def read_index(x: Any, key: Any) -> Any:
     if any(isinstance(p, list) for p in parts):
         parts = tuple(np.asarray(p) if isinstance(p, list) else p for p in parts)
         key = parts if isinstance(key, tuple) else parts[0]
-    if isinstance(key, str) or (isinstance(key, list)):
+    if isinstance(key, (str, list)):
         return rest.item_view(x, key)
     if not _is_basic(key):
         return rest.item_get(x, key)
-    if len(parts) == len(shaped(x).shape) and parts and all(isinstance(p, (int, np.integer)) for p in parts):  # fmt: skip
+    if len(parts) == len(shaped(x).shape) and parts and all(isinstance(p, (int, np.integer)) for p in parts):
         return _element(x, key)
     return rest.item_view(x, key)
 
@@ -54,12 +55,10 @@ def _element(x: Any, key: Any) -> Any:
     """Read one element: a host read of a few bytes."""
     if CPU in devices_of(x):
         return read(x, HOST)[key]
-    return np.asarray(read(rest.item_view(x, (*key, ...) if isinstance(key, tuple) else (key, ...)), HOST))[()]  # fmt: skip
+    return np.asarray(read(rest.item_view(x, (*key, ...) if isinstance(key, tuple) else (key, ...)), HOST))[()]
 
 
-def array_ufunc(
-    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """NEP 13: ``numpy.add(x, y)`` with an xpu array runs xpu's function of that name."""
     out = kwargs.get("out")
     if isinstance(out, tuple):

@@ -127,7 +127,7 @@ class Machine:
             rows.append(f"  {role}: {processor.title}, {processor.memory / 2**30:.0f} GiB")
             for kind, rates in processor.classes.items():
                 speeds = "  ".join(f"{w} {r / 1e9:.4g} Gop/s" for w, r in rates.rate.items())
-                rows.append(f"    {kind:12} {rates.latency * 1e6:8.2f} us  {rates.bandwidth / 1e9:8.4g} GB/s  {speeds}")  # fmt: skip
+                rows.append(f"    {kind:12} {rates.latency * 1e6:8.2f} us  {rates.bandwidth / 1e9:8.4g} GB/s  {speeds}")
         for role, link in (("to device", self.to_device), ("to host", self.to_host)):
             rows.append(
                 f"  {role}: {link.latency * 1e6:.2f} us, {link.bandwidth / 1e9:.4g} GB/s pageable, "
@@ -166,7 +166,7 @@ def _refuse(where: str, field_name: str, problem: str) -> MachineFileError:
     return MachineFileError(text("machine", f"{where}: field {field_name!r} {problem}", remedy))
 
 
-def _number(data: Mapping[str, Any], key: str, where: str, prefix: str, *, zero: bool = False) -> float:  # fmt: skip
+def _number(data: Mapping[str, Any], key: str, where: str, prefix: str, *, zero: bool = False) -> float:
     value = data.get(key)
     name = f"{prefix}.{key}"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -198,9 +198,7 @@ def _read_processor(data: Mapping[str, Any], where: str, role: str) -> Processor
             _number(row, "bandwidth", where, prefix),
             rate,
         )
-    return Processor(
-        str(data.get("title", role)), int(_number(data, "memory", where, role)), classes
-    )
+    return Processor(str(data.get("title", role)), int(_number(data, "memory", where, role)), classes)
 
 
 def _read_link(data: Mapping[str, Any], where: str, key: str) -> Link:
@@ -245,9 +243,7 @@ def from_dict(data: object, where: str = "machine file") -> Machine:
         cpu=_read_processor(_section(data, "cpu", where), where, "cpu"),
         accelerator=None
         if accelerator is None
-        else _read_processor(
-            _section(data, "accelerator", where), where, "accelerator"
-        ),  # fmt: skip
+        else _read_processor(_section(data, "accelerator", where), where, "accelerator"),
         to_device=_read_link(links, where, "to_device"),
         to_host=_read_link(links, where, "to_host"),
         sources=tuple(str(s) for s in data.get("sources", ())),
@@ -270,9 +266,7 @@ def load(path: str | Path) -> Machine:
     try:
         data = json.loads(content)
     except json.JSONDecodeError as error:
-        raise _refuse(
-            str(path), "(root)", f"is not JSON ({error.msg}, line {error.lineno})"
-        ) from None
+        raise _refuse(str(path), "(root)", f"is not JSON ({error.msg}, line {error.lineno})") from None
     return from_dict(data, str(path))
 
 
@@ -302,5 +296,7 @@ def shipped(name: str) -> Machine:
     names = profile_names()
     if name not in names:
         hint = nearest(name, names)
-        raise MachineFileError(text("machine", f"no machine profile {name!r}", f"Shipped profiles: {', '.join(names)}. {hint}".strip()))  # fmt: skip
+        raise MachineFileError(
+            text("machine", f"no machine profile {name!r}", f"Shipped profiles: {', '.join(names)}. {hint}".strip())
+        )
     return load(_SHIPPED / f"{name}.json")

@@ -14,11 +14,28 @@ from xpu._ops import rest
 from xpu.errors import text
 
 __all__ = [
-    "__array_namespace_info__", "astype", "broadcast_shapes", "can_cast", "common_type", "finfo",
-    "iinfo", "isdtype", "iscomplexobj", "isfortran", "isrealobj", "isscalar", "iterable",
-    "may_share_memory", "min_scalar_type", "ndim", "require", "result_type", "shape",
-    "shares_memory", "size",
-]  # fmt: skip
+    "__array_namespace_info__",
+    "astype",
+    "broadcast_shapes",
+    "can_cast",
+    "common_type",
+    "finfo",
+    "iinfo",
+    "iscomplexobj",
+    "isdtype",
+    "isfortran",
+    "isrealobj",
+    "isscalar",
+    "iterable",
+    "may_share_memory",
+    "min_scalar_type",
+    "ndim",
+    "require",
+    "result_type",
+    "shape",
+    "shares_memory",
+    "size",
+]
 
 
 def _dtype(value: Any) -> Any:
@@ -106,7 +123,7 @@ def finfo(type: Any, /) -> Any:
     >>> xpu.finfo(xpu.float32).bits
     32
     """
-    kind = np.dtype(_dtype(type)) if not isinstance(type, (float, complex, np.generic)) else np.asarray(type).dtype  # fmt: skip
+    kind = np.dtype(_dtype(type)) if not isinstance(type, (float, complex, np.generic)) else np.asarray(type).dtype
     theirs = np.finfo(kind)
     return _FloatLimits(theirs, np.dtype(theirs.dtype))
 
@@ -136,7 +153,7 @@ def size(a: Any, axis: int | None = None) -> int:
 
 def isscalar(element: Any) -> bool:
     """Return True for Python's, NumPy's and xpu's scalars."""
-    return np.isscalar(element) or (isinstance(element, Handle) and element.__class__.__name__ == "scalar")  # fmt: skip
+    return np.isscalar(element) or (isinstance(element, Handle) and element.__class__.__name__ == "scalar")
 
 
 def iterable(y: Any) -> bool:
@@ -186,7 +203,7 @@ def common_type(*arrays: Any) -> Any:
 def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
     """Return an array that fulfils memory requirements, as `numpy.require`."""
     from_host = np.require(_on_host(a), dtype, requirements)
-    return rest.reshape(from_host, from_host.shape) if not isinstance(a, Handle) or from_host is not _on_host(a) else a  # fmt: skip
+    return rest.reshape(from_host, from_host.shape) if not isinstance(a, Handle) or from_host is not _on_host(a) else a
 
 
 class _Info:
@@ -220,15 +237,28 @@ class _Info:
     def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, np.dtype[Any]]:
         """Return the standard's dtypes by name, of a kind if one is given."""
         self._check(device)
-        names = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-                 "float32", "float64", "complex64", "complex128")  # fmt: skip
+        names = (
+            "bool",
+            "int8",
+            "int16",
+            "int32",
+            "int64",
+            "uint8",
+            "uint16",
+            "uint32",
+            "uint64",
+            "float32",
+            "float64",
+            "complex64",
+            "complex128",
+        )
         found = {name: np.dtype(name) for name in names}
         return found if kind is None else {n: d for n, d in found.items() if np.isdtype(d, kind)}
 
     def _check(self, device: Any) -> None:
         if device is not None and parse(device, "__array_namespace_info__") not in self.devices():
             known = ", ".join(self.devices())
-            raise ValueError(text("__array_namespace_info__", f"no device {str(device)!r} here", f"Here: {known}."))  # fmt: skip
+            raise ValueError(text("__array_namespace_info__", f"no device {str(device)!r} here", f"Here: {known}."))
 
 
 def __array_namespace_info__() -> _Info:

@@ -19,9 +19,20 @@ __all__ = ["KINDS", "OPS", "Op", "Shaped", "Work", "host_only"]
 
 # Cost classes: a machine profile gives each its latency, bandwidth and rate.
 KINDS = (
-    "elementwise", "reduction", "scan", "sort", "gather", "copy", "creation", "matmul", "linalg",
-    "fft", "conv", "filter", "host",
-)  # fmt: skip
+    "elementwise",
+    "reduction",
+    "scan",
+    "sort",
+    "gather",
+    "copy",
+    "creation",
+    "matmul",
+    "linalg",
+    "fft",
+    "conv",
+    "filter",
+    "host",
+)
 
 
 class Shaped(NamedTuple):
@@ -147,14 +158,14 @@ def _by_elements(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]
 def by_reading(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
     """Reductions: read the operands, write next to nothing."""
     dtype = arithmetic_dtype(operands)
-    return Work(op.kind, dtype, sum(o.nbytes for o in operands), sum(o.size for o in operands) * op.weight)  # fmt: skip
+    return Work(op.kind, dtype, sum(o.nbytes for o in operands), sum(o.size for o in operands) * op.weight)
 
 
 def by_sorting(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
     """Comparison sorts: n log2 n operations."""
     dtype = arithmetic_dtype(operands)
     total = sum(o.size for o in operands)
-    return Work(op.kind, dtype, 2 * sum(o.nbytes for o in operands), total * math.log2(total + 2) * op.weight)  # fmt: skip
+    return Work(op.kind, dtype, 2 * sum(o.nbytes for o in operands), total * math.log2(total + 2) * op.weight)
 
 
 def by_product(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
@@ -185,7 +196,7 @@ def by_fft(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> W
     """Fast Fourier transforms: 5 n log2 n operations (Cooley and Tukey's count)."""
     dtype = arithmetic_dtype(operands)
     total = sum(o.size for o in operands)
-    return Work(op.kind, dtype, 4.0 * sum(o.nbytes for o in operands), 5.0 * total * math.log2(total + 2))  # fmt: skip
+    return Work(op.kind, dtype, 4.0 * sum(o.nbytes for o in operands), 5.0 * total * math.log2(total + 2))
 
 
 _HOST_KINDS = "OSUVMmT"

@@ -129,8 +129,8 @@ def decide(work: Work, operands: Sequence[Operand], machine: Machine, policy: Po
     cpu_seconds = machine.cpu.seconds(work)
     if accelerator is None:
         return Decision(HOST, "no accelerator", cpu_seconds, NAN, (0.0, 0.0))
-    down = [0.0 if o.on_host or not o.on_accelerator else machine.to_host.seconds(o.nbytes) for o in operands]  # fmt: skip
-    up = [0.0 if o.on_accelerator or not o.on_host else machine.to_device.seconds(o.nbytes) for o in operands]  # fmt: skip
+    down = [0.0 if o.on_host or not o.on_accelerator else machine.to_host.seconds(o.nbytes) for o in operands]
+    up = [0.0 if o.on_accelerator or not o.on_host else machine.to_device.seconds(o.nbytes) for o in operands]
     transfers = (sum(down), sum(up))
     leads = tuple(o.lead for o in operands)
     if policy.gap:
@@ -215,9 +215,7 @@ _AT_ACCELERATOR = "faster there, and its operands are there"
 _ROUNDING = 1e-9  # a lead that reached its clamp may miss it by the last bits of a sum
 
 
-def break_even(
-    works: Sequence[tuple[int, Work]], machine: Machine, *, resident: bool
-) -> int | None:
+def break_even(works: Sequence[tuple[int, Work]], machine: Machine, *, resident: bool) -> int | None:
     """Return the smallest size from which the accelerator wins for it and all larger ones.
 
     Parameters

@@ -133,9 +133,7 @@ class profile:
         return sorted(rows, key=lambda row: -row[4])
 
     def __str__(self) -> str:
-        lines = [
-            f"{'op':18} {'device':10} {'calls':>6} {'predicted':>11} {'actual':>11} {'moved':>10}  reason"
-        ]
+        lines = [f"{'op':18} {'device':10} {'calls':>6} {'predicted':>11} {'actual':>11} {'moved':>10}  reason"]
         for op, device, calls, predicted, actual, moved, reason in self.rows():
             lines.append(
                 f"{op:18} {device:10} {calls:6d} {seconds(predicted):>11} {seconds(actual):>11} "

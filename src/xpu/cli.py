@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit status: 0 for success, 2 for a call that cannot be understood.
     """
-    parser = argparse.ArgumentParser(prog="xpu", description="NumPy code on the CPU or the GPU, each step where it finishes first.")  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="xpu", description="NumPy code on the CPU or the GPU, each step where it finishes first."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("devices", help="list devices, settings and the machine in force")
     explaining = commands.add_parser("explain", help="say where one call would run, and why")
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     running.add_argument("arguments", nargs=argparse.REMAINDER)
     showing = commands.add_parser("demo", help="the main job on a real photograph")
     showing.add_argument("--out", default="xpu-demo", help="folder for the pictures")
-    examining = commands.add_parser("doctor", help="driver, toolkit, CuPy, cuDNN, GPU: what is there, what is wrong")  # fmt: skip
+    examining = commands.add_parser("doctor", help="driver, toolkit, CuPy, cuDNN, GPU: what is there, what is wrong")
     examining.add_argument("--json", action="store_true", help="for machines")
     options = parser.parse_args(argv)
     try:
@@ -76,7 +78,7 @@ def _run_script(options: argparse.Namespace) -> int:
     return status
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:  # fmt: skip
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
     """Print a table: with rules and colour on a terminal, as aligned plain text elsewhere."""
     if sys.stdout.isatty():
         from rich.console import Console
@@ -92,7 +94,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], rig
     widths = [max(len(str(r[i])) for r in [columns, *rows]) for i in range(len(columns))]
     print(title)
     for row in [columns, *rows]:
-        cells = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
+        cells = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
         print("  ".join(cells).rstrip())
 
 
@@ -102,17 +104,34 @@ def print_devices() -> None:
     rows = [["cpu", machine.cpu.title, "the host"]]
     for device in xpu.devices()[1:]:
         processor = machine.accelerator
-        rows.append([str(device), processor.title if processor else "", "NumPy posing as a GPU" if device.kind == "pretend" else "CUDA"])  # fmt: skip
+        rows.append(
+            [
+                str(device),
+                processor.title if processor else "",
+                "NumPy posing as a GPU" if device.kind == "pretend" else "CUDA",
+            ]
+        )
     table("devices", ["device", "what", "kind"], rows)
     values = current().values()
-    table("settings", ["setting", "value", "variable", "what"], [[s.name, str(values[s.name]), s.variable, s.help] for s in SETTINGS])  # fmt: skip
+    table(
+        "settings",
+        ["setting", "value", "variable", "what"],
+        [[s.name, str(values[s.name]), s.variable, s.help] for s in SETTINGS],
+    )
     rates = []
     for kind in ("elementwise", "reduction", "matmul", "sort", "fft"):
         for role, processor in (("cpu", machine.cpu), ("accelerator", machine.accelerator)):
             if processor is not None:
                 r = processor.classes[kind]
-                rates.append([kind, role, seconds(r.latency), f"{size(r.bandwidth)}/s", f"{r.rate['f8'] / 1e9:.4g} G/s"])  # fmt: skip
-    table(f"machine in force: {machine.name}", ["cost class", "device", "latency", "bandwidth", "float64 rate"], rates, right=(2, 3, 4))  # fmt: skip
+                rates.append(
+                    [kind, role, seconds(r.latency), f"{size(r.bandwidth)}/s", f"{r.rate['f8'] / 1e9:.4g} G/s"]
+                )
+    table(
+        f"machine in force: {machine.name}",
+        ["cost class", "device", "latency", "bandwidth", "float64 rate"],
+        rates,
+        right=(2, 3, 4),
+    )
 
 
 def print_profile(record: profile) -> None:
@@ -122,7 +141,7 @@ def print_profile(record: profile) -> None:
         for op, device, calls, predicted, actual, moved, reason in record.rows()
     ]
     title = f"{len(record.events)} calls, {size(record.bytes_moved)} moved"
-    table(title, ["op", "device", "calls", "predicted", "actual", "moved", "reason"], rows, right=(2, 3, 4, 5))  # fmt: skip
+    table(title, ["op", "device", "calls", "predicted", "actual", "moved", "reason"], rows, right=(2, 3, 4, 5))
 
 
 def explain_text(expression: str) -> str:
@@ -146,7 +165,7 @@ def explain_text(expression: str) -> str:
     try:
         tree = ast.parse(expression, mode="eval").body
     except SyntaxError as error:
-        raise ExpressionError(text("explain", f"{expression!r} is not an expression ({error.msg})", _REMEDY)) from None  # fmt: skip
+        raise ExpressionError(text("explain", f"{expression!r} is not an expression ({error.msg})", _REMEDY)) from None
     if not isinstance(tree, ast.Call):
         raise ExpressionError(text("explain", f"{expression!r} is not a call", _REMEDY))
     args, keywords = _arguments(tree)
@@ -166,7 +185,9 @@ def _named(node: ast.expr) -> Any:
     for part in path.split("."):
         names = getattr(found, "__all__", ())
         if part not in names:
-            raise ExpressionError(text("explain", f"no public name {path!r}", f"{nearest(part, names)} {_REMEDY}".strip()))  # fmt: skip
+            raise ExpressionError(
+                text("explain", f"no public name {path!r}", f"{nearest(part, names)} {_REMEDY}".strip())
+            )
         found = getattr(found, part)
     return found
 
@@ -184,4 +205,4 @@ def _value(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except ValueError:
-        raise ExpressionError(text("explain", f"{ast.unparse(node)!r} is not a literal or a call", _REMEDY)) from None  # fmt: skip
+        raise ExpressionError(text("explain", f"{ast.unparse(node)!r} is not a literal or a call", _REMEDY)) from None

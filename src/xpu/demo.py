@@ -33,9 +33,7 @@ def photograph() -> Path:
         picture = Path(place, "mpl-data", "sample_data", "grace_hopper.jpg")
         if picture.is_file():
             return picture
-    message = (
-        f'xpu.demo: no photograph in {places or "matplotlib"}. Run: pip install "xpu-array[demo]"'
-    )
+    message = f'xpu.demo: no photograph in {places or "matplotlib"}. Run: pip install "xpu-array[demo]"'
     raise FileNotFoundError(message)
 
 
@@ -64,20 +62,18 @@ def main(out: Path) -> int:
         status = runner.main(SCRIPT, arguments)
     if status:
         return status
-    print(f"pictures in {out}/: photo, blurred, edges, restored (.png), {seconds(time.perf_counter() - start)}\n")  # fmt: skip
+    print(f"pictures in {out}/: photo, blurred, edges, restored (.png), {seconds(time.perf_counter() - start)}\n")
     print(_longest("What ran where", here))
     target = backend(parse("pretend"))
     assert isinstance(target, PretendBackend)
     title = target.machine.accelerator.title if target.machine.accelerator else ""
     with config(device="pretend"), profile() as there:
         status = runner.main(SCRIPT, arguments)
-    print(
-        f"\nThe same on a pretend {title} (virtual clock, shipped rates, not calibrated on a card)"
-    )
+    print(f"\nThe same on a pretend {title} (virtual clock, shipped rates, not calibrated on a card)")
     print(_longest("What would run where", there))
     cpu = sum(e.actual for e in here.events)
     gpu = sum(e.actual for e in there.events)
-    print(f"\nin operations: {seconds(cpu)} here, {seconds(gpu)} predicted there; {size(there.bytes_moved)} moved")  # fmt: skip
+    print(f"\nin operations: {seconds(cpu)} here, {seconds(gpu)} predicted there; {size(there.bytes_moved)} moved")
     return status
 
 
@@ -86,7 +82,5 @@ def _longest(title: str, record: profile, rows: int = 8) -> str:
     lines = [f"{title} ({len(record.events)} operations; the {rows} that took longest)"]
     lines.append(f"{'op':14} {'device':10} {'calls':>6} {'time':>10} {'moved':>9}  why")
     for op, device, calls, _, actual, moved, reason in record.rows()[:rows]:
-        lines.append(
-            f"{op:14} {device:10} {calls:6d} {seconds(actual):>10} {size(moved):>9}  {reason}"
-        )
+        lines.append(f"{op:14} {device:10} {calls:6d} {seconds(actual):>10} {size(moved):>9}  {reason}")
     return "\n".join(lines)

@@ -13,21 +13,73 @@ import numpy as np
 from numpy.random import MT19937, PCG64, PCG64DXSM, SFC64, BitGenerator, Philox, SeedSequence
 
 from xpu._block import Handle, anchor
-from xpu._dispatch import call, host_call
+from xpu._dispatch import call
 from xpu._gate import gate
 from xpu._op import Op
+from xpu._wrap import host_call
 
 __all__ = [
-    "MT19937", "PCG64", "PCG64DXSM", "SFC64", "BitGenerator", "Generator", "Philox", "RandomState",
-    "SeedSequence", "beta", "binomial", "bytes", "chisquare", "choice", "default_rng", "dirichlet",
-    "exponential", "f", "gamma", "geometric", "get_bit_generator", "get_state", "gumbel",
-    "hypergeometric", "laplace", "logistic", "lognormal", "logseries", "multinomial",
-    "multivariate_normal", "negative_binomial", "noncentral_chisquare", "noncentral_f", "normal",
-    "pareto", "permutation", "poisson", "power", "rand", "randint", "randn", "random",
-    "random_integers", "random_sample", "ranf", "rayleigh", "sample", "seed", "set_bit_generator",
-    "set_state", "shuffle", "standard_cauchy", "standard_exponential", "standard_gamma",
-    "standard_normal", "standard_t", "triangular", "uniform", "vonmises", "wald", "weibull", "zipf",
-]  # fmt: skip
+    "MT19937",
+    "PCG64",
+    "PCG64DXSM",
+    "SFC64",
+    "BitGenerator",
+    "Generator",
+    "Philox",
+    "RandomState",
+    "SeedSequence",
+    "beta",
+    "binomial",
+    "bytes",
+    "chisquare",
+    "choice",
+    "default_rng",
+    "dirichlet",
+    "exponential",
+    "f",
+    "gamma",
+    "geometric",
+    "get_state",
+    "gumbel",
+    "hypergeometric",
+    "laplace",
+    "logistic",
+    "lognormal",
+    "logseries",
+    "multinomial",
+    "multivariate_normal",
+    "negative_binomial",
+    "noncentral_chisquare",
+    "noncentral_f",
+    "normal",
+    "pareto",
+    "permutation",
+    "poisson",
+    "power",
+    "rand",
+    "randint",
+    "randn",
+    "random",
+    "random_integers",
+    "random_sample",
+    "ranf",
+    "rayleigh",
+    "sample",
+    "seed",
+    "set_state",
+    "shuffle",
+    "standard_cauchy",
+    "standard_exponential",
+    "standard_gamma",
+    "standard_normal",
+    "standard_t",
+    "triangular",
+    "uniform",
+    "vonmises",
+    "wald",
+    "weibull",
+    "zipf",
+]
 
 
 def _draw(name: str, method: Callable[..., Any], *, in_place: bool = False) -> Callable[..., Any]:
@@ -121,7 +173,6 @@ exponential = _draw("exponential", np.random.exponential)
 f = _draw("f", np.random.f)
 gamma = _draw("gamma", np.random.gamma)
 geometric = _draw("geometric", np.random.geometric)
-get_bit_generator = _draw("get_bit_generator", np.random.get_bit_generator)
 get_state = _draw("get_state", np.random.get_state)
 gumbel = _draw("gumbel", np.random.gumbel)
 hypergeometric = _draw("hypergeometric", np.random.hypergeometric)
@@ -149,7 +200,6 @@ ranf = _draw("ranf", np.random.ranf)
 rayleigh = _draw("rayleigh", np.random.rayleigh)
 sample = _draw("sample", np.random.sample)
 seed = _draw("seed", np.random.seed)
-set_bit_generator = _draw("set_bit_generator", np.random.set_bit_generator)
 set_state = _draw("set_state", np.random.set_state)
 standard_cauchy = _draw("standard_cauchy", np.random.standard_cauchy)
 standard_exponential = _draw("standard_exponential", np.random.standard_exponential)

@@ -25,7 +25,7 @@ _PACKAGE = str(Path(__file__).parent)
 _IMPORTLIB = "<frozen importlib"
 
 
-def _mapped_import(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:  # fmt: skip
+def _mapped_import(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
     """Import as Python does, but hand out xpu for numpy."""
     if level or name.partition(".")[0] != "numpy":
         return builtins.__import__(name, globals, locals, fromlist, level)
@@ -175,7 +175,7 @@ class _UserTraceback:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:  # fmt: skip
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
         if isinstance(error, Exception):
             _show(error)
             return True

@@ -145,9 +145,7 @@ def test_asarray_copies_foreign_memory():
 def test_no_transfers_raises_before_a_byte_moves(there):
     with (
         xpu.no_transfers(),
-        pytest.raises(
-            xpu.errors.TransferError, match="8000 bytes would move from pretend:0 to cpu"
-        ),
+        pytest.raises(xpu.errors.TransferError, match="8000 bytes would move from pretend:0 to cpu"),
     ):
         np.asarray(there)
     assert there.device == "pretend:0"

@@ -80,9 +80,7 @@ class Programs(RuleBasedStateMachine):
     @rule(
         target=pairs,
         pair=pairs,
-        how=st.sampled_from(
-            ["T", "ravel", "flip", "column", "new", "real", "pairs", "copy", "row"]
-        ),
+        how=st.sampled_from(["T", "ravel", "flip", "column", "new", "real", "pairs", "copy", "row"]),
     )
     def reshape(self, pair, how):
         x, n = pair

@@ -235,9 +235,7 @@ class World:
     def package(self, name: str, version: str) -> None:
         """Install the metadata of a package."""
         folder = self.site / f"{name.replace('-', '_')}-{version}.dist-info"
-        self.write(
-            folder / "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        )
+        self.write(folder / "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
     def cupy(self, wheel: str = "cupy-cuda13x", version: str = "14.2.0", **plan: object) -> None:
         """Install a CuPy whose named steps fail with ``(kind, message)``."""

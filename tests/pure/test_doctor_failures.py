@@ -13,9 +13,7 @@ from xpu._doctor._symptoms import SYMPTOMS
 
 __all__ = ["world"]  # a fixture
 
-NO_DRIVER = (
-    "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version"
-)
+NO_DRIVER = "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version"
 NO_DEVICE = "cudaErrorNoDevice: no CUDA-capable device is detected"
 
 
@@ -128,9 +126,7 @@ def test_03_one_library_missing(world: World) -> None:
 
 
 def test_04_headers_missing(world: World) -> None:
-    text = (
-        'cupy_backends/include.h(1): catastrophic error: cannot open source file "vector_types.h"'
-    )
+    text = 'cupy_backends/include.h(1): catastrophic error: cannot open source file "vector_types.h"'
     world.driver()
     world.toolkit(without=("vector_types.h",))
     world.cudnn()
@@ -197,9 +193,7 @@ def test_07_card_too_new_for_nvrtc(world: World) -> None:
 
 
 def test_08_prebuilt_code_lacks_the_card(world: World) -> None:
-    text = (
-        "cudaErrorNoKernelImageForDevice: no kernel image is available for execution on the device"
-    )
+    text = "cudaErrorNoKernelImageForDevice: no kernel image is available for execution on the device"
     report = world.healthy(sort=("cuda", text)).report()
     assert keys(report) == ["no-kernel-image"]
     assert mend(report, "no-kernel-image") == "pip install -U cupy-cuda13x"
@@ -286,10 +280,7 @@ def test_13_parts_of_two_cudnns(world: World, tmp_path: Path) -> None:
     world.compile(CUDNN, own / "libcudnn.so.9", f"{other / name}", PART=1, STATUS=0)
     report = world.report()
     assert keys(report) == ["mixed-cudnn"]
-    assert (
-        report.findings[0].seen
-        == f"parts loaded from {' and '.join(sorted([str(other), str(own)]))}"
-    )
+    assert report.findings[0].seen == f"parts loaded from {' and '.join(sorted([str(other), str(own)]))}"
     assert mend(report, "mixed-cudnn") == "unset LD_LIBRARY_PATH"
 
 
@@ -306,9 +297,7 @@ def test_13_two_packages_in_one_folder(world: World) -> None:
     world.package("nvidia-cudnn-cu12", "9.19.0.56")
     report = world.report()
     assert keys(report) == ["mixed-cudnn"]
-    assert mend(report, "mixed-cudnn").startswith(
-        "pip uninstall -y nvidia-cudnn-cu12 nvidia-cudnn-cu13 && "
-    )
+    assert mend(report, "mixed-cudnn").startswith("pip uninstall -y nvidia-cudnn-cu12 nvidia-cudnn-cu13 && ")
 
 
 def _shadow(world: World, tmp_path: Path, symbol: str) -> None:

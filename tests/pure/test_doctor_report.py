@@ -91,9 +91,7 @@ GOOD: dict[str, dict[str, Any]] = {
 
 def facts_with(**changed: dict[str, Any]) -> Facts:
     """Return good facts with some of a probe's replaced."""
-    probes = {
-        name: Probe(name, "ok", {**told, **changed.get(name, {})}) for name, told in GOOD.items()
-    }
+    probes = {name: Probe(name, "ok", {**told, **changed.get(name, {})}) for name, told in GOOD.items()}
     return Facts(probes, Process())
 
 
@@ -197,6 +195,13 @@ def test_the_card_and_its_link_are_shown() -> None:
     )
 
 
+def test_the_cache_is_shown_from_home_and_told_in_full(world: World) -> None:
+    row = next(row for row in world.report().rows if row.part == "Kernel cache")
+    assert row.found == "~/.cupy/kernel_cache"
+    assert row.where == f"{world.env['HOME']}/.cupy/kernel_cache"
+    assert row.verdict == "ok"
+
+
 def test_two_cards_make_four_rows() -> None:
     card = GOOD["nvml"]["gpus"][0]
     rows = _rows.build(facts_with(nvml={"gpus": [card, {**card, "pcie_width": None}]}), ())
@@ -231,9 +236,7 @@ def test_the_text_fits_a_hundred_columns(world: World) -> None:
     lines = str(report).splitlines()
     assert len(report.findings) == 1
     assert max(len(line) for line in lines if "mend:" not in line) <= 100
-    starts = {
-        line.index(row.verdict, 85) for line, row in zip(lines[2:], report.rows, strict=False)
-    }
+    starts = {line.index(row.verdict, 85) for line, row in zip(lines[2:], report.rows, strict=False)}
     assert starts == {sum(WIDTHS[:3]) + 6}
     assert any(line == f"   mend:  {report.findings[0].mend}" for line in lines)  # never cut
 
@@ -325,8 +328,8 @@ def test_the_doctor_leaves_this_process_as_it_was() -> None:
 )
 def test_the_first_warning_names_the_doctor(error: BaseException | str, sentence: str) -> None:
     text = _doctor.summary_for_warning(error)
-    assert text.startswith(f"The CPU computes, for {sentence}")
-    assert text.endswith("; run `xpu doctor` for the remedy.")
+    assert text.startswith(f"xpu computes on the CPU because {sentence}")
+    assert text.endswith("; `xpu doctor` has the remedy.")
     assert "\n" not in text
     assert text.count(". ") == 0
 
@@ -334,14 +337,10 @@ def test_the_first_warning_names_the_doctor(error: BaseException | str, sentence
 def test_explain_knows_the_known_and_nothing_else() -> None:
     assert "cannot write" in _doctor.explain(PermissionError("/home/user/.cupy/kernel_cache"))
     assert _doctor.explain("something else") == ""
-    assert _doctor.explain("cudaErrorNoDevice: no CUDA-capable device").startswith(
-        "the driver answers"
-    )
+    assert _doctor.explain("cudaErrorNoDevice: no CUDA-capable device").startswith("the driver answers")
 
 
-@pytest.mark.parametrize(
-    ("text", "numbers"), [("580.65.06", (580, 65, 6)), ("14.0.0rc1", (14, 0, 0)), ("x", ())]
-)
+@pytest.mark.parametrize(("text", "numbers"), [("580.65.06", (580, 65, 6)), ("14.0.0rc1", (14, 0, 0)), ("x", ())])
 def test_version(text: str, numbers: tuple[int, ...]) -> None:
     assert version(text) == numbers
 

@@ -127,9 +127,7 @@ def test_a_cupy_that_hangs_is_a_finding(world: World) -> None:
 
 def test_an_nvml_that_aborts_is_a_finding(world: World) -> None:
     world.healthy()
-    world.compile(
-        "void abort(void); int nvmlInit_v2(void) { abort(); }", world.loader / "libnvidia-ml.so.1"
-    )
+    world.compile("void abort(void); int nvmlInit_v2(void) { abort(); }", world.loader / "libnvidia-ml.so.1")
     report = world.report()
     assert keys(report) == ["broken-probe"]
     assert report.findings[0].seen.startswith("the nvml probe: killed by SIGABRT")

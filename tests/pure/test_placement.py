@@ -53,9 +53,7 @@ def test_large_resident_operands_keep_it_there():
 def test_a_chain_of_calls_earns_the_move():
     lead, calls = 0.0, 0
     while True:
-        d = decide(
-            elementwise(10**7), [host(16 * 10**7, lead)], shipped("rtx2060-laptop"), Policy()
-        )
+        d = decide(elementwise(10**7), [host(16 * 10**7, lead)], shipped("rtx2060-laptop"), Policy())
         (lead,) = d.leads
         calls += 1
         if d.device == "accelerator":
@@ -65,13 +63,8 @@ def test_a_chain_of_calls_earns_the_move():
 
 
 def test_gap_beats_force_and_force_beats_arithmetic():
-    assert (
-        decide(elementwise(10), [host(80)], H200, Policy(forced="accelerator")).device
-        == "accelerator"
-    )
-    d = decide(
-        elementwise(10), [device(80)], H200, Policy(forced="accelerator", gap="no such function")
-    )
+    assert decide(elementwise(10), [host(80)], H200, Policy(forced="accelerator")).device == "accelerator"
+    d = decide(elementwise(10), [device(80)], H200, Policy(forced="accelerator", gap="no such function"))
     assert (d.device, d.reason) == ("cpu", "no such function")
 
 

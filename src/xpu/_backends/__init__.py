@@ -47,7 +47,7 @@ _DRIVER_TRACES = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
 
 
 def _driver_present() -> bool:
-    """Cheap and context-free: does the operating system show an NVIDIA driver?"""
+    """Return True if the operating system shows an NVIDIA driver (cheap, makes no CUDA context)."""
     if os.name == "nt":
         return Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvcuda.dll").exists()
     return any(os.path.exists(trace) for trace in _DRIVER_TRACES)
@@ -101,14 +101,14 @@ def backend(device: Device) -> Backend:
         with _lock:
             found = _loaded.get(device)
             if found is None:
-                found = _loaded[device] = _pretend(device) if device.kind == "pretend" else _cuda(device)  # fmt: skip
+                found = _loaded[device] = _pretend(device) if device.kind == "pretend" else _cuda(device)
                 gate.accelerate()
     return found
 
 
 def _pretend(device: Device) -> Backend:
     if device.index:
-        raise DeviceError(text("devices", f"there is one pretend device, got {str(device)!r}", "Use 'pretend'."))  # fmt: skip
+        raise DeviceError(text("devices", f"there is one pretend device, got {str(device)!r}", "Use 'pretend'."))
     profile = automatic.profile or "h200"
     model = _machine.load(profile) if profile.endswith(".json") else _machine.shipped(profile)
     return PretendBackend(device, model)
@@ -117,15 +117,13 @@ def _pretend(device: Device) -> Backend:
 def _cuda(device: Device) -> Backend:
     remedy = "The CPU computes instead; run `xpu doctor` to see what is missing and how to mend it."
     if not _driver_present():
-        raise DeviceError(text("devices", f"{str(device)!r} needs an NVIDIA driver, and none is visible", remedy))  # fmt: skip
+        raise DeviceError(text("devices", f"{str(device)!r} needs an NVIDIA driver, and none is visible", remedy))
     if not _count_gpus() > device.index:
-        raise DeviceError(text("devices", f"{str(device)!r} is not among the {_count_gpus()} visible GPUs", remedy))  # fmt: skip
+        raise DeviceError(text("devices", f"{str(device)!r} is not among the {_count_gpus()} visible GPUs", remedy))
     try:
         module = importlib.import_module("xpu._backends._cupy")
     except (ImportError, OSError, RuntimeError) as error:
-        problem = (
-            f"{str(device)!r} needs CuPy, which does not import ({type(error).__name__}: {error})"
-        )
+        problem = f"{str(device)!r} needs CuPy, which does not import ({type(error).__name__}: {error})"
         raise DeviceError(text("devices", problem, remedy)) from error
     made: Backend = module.CupyBackend(device)
     return made
@@ -174,12 +172,11 @@ def _warn_once(message: str) -> None:
 
 def backend_of(raw: Any) -> Backend | None:
     """Return the backend a raw array belongs to; None if `raw` is not a raw array."""
-    for found in _loaded.values():
-        if isinstance(raw, found.raw_type):
-            if found.device.kind == "cuda":
-                return backend(Device(f"cuda:{raw.device.id}"))
+    kind = type(raw)
+    for found in tuple(_loaded.values()):
+        if issubclass(kind, found.raw_type) and found.device.kind != "cuda":
             return found
-    if type(raw).__module__.partition(".")[0] == "cupy" and hasattr(raw, "data"):
+    if kind.__module__.partition(".")[0] == "cupy" and hasattr(raw, "data"):
         return backend(Device(f"cuda:{raw.device.id}"))
     return None
 

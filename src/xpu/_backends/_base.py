@@ -31,7 +31,7 @@ class Backend(Protocol):
     def function(self, op: Op) -> Callable[..., Any] | None:
         """Return the library's function for a row, or None."""
 
-    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:  # fmt: skip
+    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:
         """Call it on raw operands that are all here."""
 
     def allocate(self, nbytes: int) -> Raw:
@@ -43,7 +43,9 @@ class Backend(Protocol):
     def offset(self, root: Raw, raw: Raw) -> int:
         """Return the bytes from the start of `root` to the first element of `raw`."""
 
-    def view(self, root: Raw, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> Raw:  # fmt: skip
+    def view(
+        self, root: Raw, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> Raw:
         """Return the raw array at `offset` in `root`."""
 
     def upload(self, root: Raw, host: np.ndarray[Any, Any]) -> None:

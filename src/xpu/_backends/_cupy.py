@@ -43,13 +43,19 @@ _CUDA_OUT_OF_MEMORY = 2
 class CupyBackend:
     """CuPy on one device."""
 
-    raw_type = cupy.ndarray
+    raw_type: type = cupy.ndarray
     out_of_memory: tuple[type[Exception], ...] = (OutOfMemoryError, CupyOutOfMemory)
     lost: tuple[type[Exception], ...] = (CupyLost,)
     failures: tuple[type[Exception], ...] = (
-        TypeError, ValueError, RuntimeError, NotImplementedError, ArithmeticError, IndexError,
-        AttributeError, ImportError,
-    )  # fmt: skip
+        TypeError,
+        ValueError,
+        RuntimeError,
+        NotImplementedError,
+        ArithmeticError,
+        IndexError,
+        AttributeError,
+        ImportError,
+    )
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -68,7 +74,7 @@ class CupyBackend:
             self._functions[op] = found
         return self._functions[op]
 
-    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:  # fmt: skip
+    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:
         """Call it on this device; CUDA's own errors become out-of-memory or a lost device."""
         try:
             with self._on:
@@ -90,12 +96,14 @@ class CupyBackend:
         """Return where an array starts in its root."""
         return int(raw.data.ptr - root.data.ptr) if raw.size else 0
 
-    def view(self, root: Raw, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> Raw:  # fmt: skip
+    def view(
+        self, root: Raw, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> Raw:
         """Return the array at `offset` in `root`."""
         return cupy.ndarray(shape, dtype, memptr=root.data + offset, strides=strides)
 
     def upload(self, root: Raw, host: np.ndarray[Any, Any]) -> None:
-        """Copy host bytes in, staged by CuPy through its pinned pool (so the source is free at once)."""  # fmt: skip
+        """Copy host bytes in, staged by CuPy through its pinned pool (so the source is free at once)."""
         with self._on:
             root[: host.size].set(host)
             # `set` does not keep its source alive; a pageable source is safe only once copied.
@@ -142,4 +150,5 @@ def _translated(error: CUDARuntimeError, device: Device) -> Exception:
     if error.status in _STICKY:
         message = f"{device} stopped answering: {error}"
         return CupyLost(message)
-    return error
+    other: Exception = error
+    return other

@@ -46,7 +46,7 @@ class NumpyBackend:
     """NumPy on the host."""
 
     device = CPU
-    raw_type = np.ndarray
+    raw_type: type = np.ndarray
     out_of_memory: tuple[type[Exception], ...] = ()
     lost: tuple[type[Exception], ...] = ()
     failures: tuple[type[Exception], ...] = ()
@@ -55,7 +55,7 @@ class NumpyBackend:
         """Return the row's host function: there always is one."""
         return op.host
 
-    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:  # fmt: skip
+    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:
         """Call it."""
         return function(*args, **kwargs)
 
@@ -71,7 +71,9 @@ class NumpyBackend:
         """Return where an array starts in its root."""
         return address(raw) - address(root) if raw.size else 0
 
-    def view(self, root: Host, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> Host:  # fmt: skip
+    def view(
+        self, root: Host, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> Host:
         """Return the array at `offset` in `root`."""
         if 0 in shape:
             return np.empty(shape, dtype)

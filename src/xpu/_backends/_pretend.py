@@ -35,8 +35,8 @@ class PretendArray:
     __array_ufunc__ = None
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, data: np.ndarray[Any, Any]) -> None:
-        self._data = data
+    def __init__(self, data: Any) -> None:
+        self._data: np.ndarray[tuple[int, ...], np.dtype[Any]] = data
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray[Any, Any]:
         message = (
@@ -92,13 +92,18 @@ class PretendArray:
 class PretendBackend:
     """NumPy behind the manners of a GPU, on a virtual clock."""
 
-    raw_type = PretendArray
+    raw_type: type = PretendArray
     out_of_memory: tuple[type[Exception], ...] = (PretendOutOfMemory,)
     lost: tuple[type[Exception], ...] = (PretendLost,)
     failures: tuple[type[Exception], ...] = (
-        TypeError, ValueError, RuntimeError, NotImplementedError, ArithmeticError, IndexError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        NotImplementedError,
+        ArithmeticError,
+        IndexError,
         AttributeError,
-    )  # fmt: skip
+    )
 
     def __init__(self, device: Device, machine: Machine) -> None:
         self.device = device
@@ -116,7 +121,7 @@ class PretendBackend:
         self.fault("function:" + op.name)
         return self.overrides.get(op.name) or op.host
 
-    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:  # fmt: skip
+    def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:
         """Call NumPy on the arrays behind; the clock advances by the predicted time."""
         self.fault("run")
         seen: dict[int, PretendArray] = {}
@@ -139,7 +144,9 @@ class PretendBackend:
         """Return where an array starts in its root."""
         return address(raw._data) - address(root._data) if raw.size else 0
 
-    def view(self, root: PretendArray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> PretendArray:  # fmt: skip
+    def view(
+        self, root: PretendArray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> PretendArray:
         """Return the array at `offset` in `root`."""
         return PretendArray(self._host.view(root._data, offset, shape, strides, dtype))
 

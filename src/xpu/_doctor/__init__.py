@@ -92,7 +92,7 @@ def summary_for_warning(error: BaseException | str = "") -> str:
     Examples
     --------
     >>> summary_for_warning("NVML: Driver/library version mismatch").partition("; ")[2]
-    'run `xpu doctor` for the remedy.'
+    '`xpu doctor` has the remedy.'
     """
     known = _find.recognise(_worded(error)) if error else None
     why = known.cause if known else f"the GPU cannot be used ({_worded(error)[:200]})"
@@ -100,7 +100,7 @@ def summary_for_warning(error: BaseException | str = "") -> str:
         findings = diagnose(_run.plans(("machine", "nvml"), limit=QUICK)).findings
         why = findings[0].cause if findings else known.cause if known else "no GPU can be used"
     reason = why.split(". ")[0].split(";")[0].rstrip(".:")
-    return f"The CPU computes, for {reason}; run `xpu doctor` for the remedy."
+    return f"xpu computes on the CPU because {reason}; `xpu doctor` has the remedy."
 
 
 def explain(error: BaseException | str) -> str:

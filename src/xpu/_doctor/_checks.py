@@ -164,9 +164,7 @@ def new_architecture(facts: Facts) -> str:
     new = [c for c in facts.capabilities if known and c[0] * 10 + c[1] > max(known)]
     if not new:
         return ""
-    return (
-        f"compute capability {dotted(new[0])}; NVRTC stops at {max(known) // 10}.{max(known) % 10}"
-    )
+    return f"compute capability {dotted(new[0])}; NVRTC stops at {max(known) // 10}.{max(known) % 10}"
 
 
 def mixed_toolkit(facts: Facts) -> str:

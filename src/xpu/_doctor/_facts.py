@@ -89,15 +89,10 @@ class Facts:
         """Every message: errors of steps, warnings, and the last words of crashed probes."""
         answers = self.probes.values()
         return tuple(
-            text
-            for answer in answers
-            for text in (*(error for _, error in answer.errors), answer.detail)
-            if text
+            text for answer in answers for text in (*(error for _, error in answer.errors), answer.detail) if text
         ) + tuple(
             str(value["error"])
-            for value in (
-                self.probes["libraries"].facts if "libraries" in self.probes else {}
-            ).values()
+            for value in (self.probes["libraries"].facts if "libraries" in self.probes else {}).values()
             if isinstance(value, dict) and "error" in value
         )
 

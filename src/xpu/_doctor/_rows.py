@@ -89,9 +89,7 @@ def _judge(row: Row, verdict: Verdict | None) -> Row:
 
 def _row(part: str, found: str, verdict: Verdict | None = None, where: str = "") -> Row:
     """Make a row; nothing found means missing."""
-    return Row(
-        part, PURPOSES[part], found or "not found", verdict or ("ok" if found else "missing"), where
-    )
+    return Row(part, PURPOSES[part], found or "not found", verdict or ("ok" if found else "missing"), where)
 
 
 def _driver(facts: Facts) -> Row:
@@ -180,7 +178,7 @@ def _cache(facts: Facts) -> Row:
     path = str(cache.get("path") or "")
     if cache.get("in_memory"):
         return _row("Kernel cache", "in memory only", "note", path)
-    shown = path if cache.get("writable") else f"{path} (closed)"
+    shown = str(cache.get("shown") or path) + ("" if cache.get("writable") else " (closed)")
     return _row("Kernel cache", shown if path else "", where=path)
 
 

@@ -22,10 +22,7 @@ from typing import IO, Any
 from xpu._doctor._model import Ending, Probe
 from xpu._doctor._xpu_probes.answer import MARK
 
-BOOT = (
-    "import sys; sys.path.append(sys.argv[1]);"
-    " from _xpu_probes.main import main; main(sys.argv[2:])"
-)
+BOOT = "import sys; sys.path.append(sys.argv[1]); from _xpu_probes.main import main; main(sys.argv[2:])"
 # Seconds. A cold first CUDA call takes seconds (context), and so does a first compilation.
 LIMITS = {"machine": 20, "nvml": 20, "libraries": 40, "linking": 20, "cupy": 60, "cudnn": 40}
 MOST_OUTPUT = 4_000_000  # bytes; a probe writes some thousands

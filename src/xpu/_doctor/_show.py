@@ -45,8 +45,6 @@ def _in_colour(report: Report) -> None:
     for number, finding in enumerate(report.findings, 1):
         console.print(Text(f"\n{number}. {finding.part}: {finding.cause}"))
         if finding.mend:  # never wrapped, so that it can be copied
-            console.print(
-                Text("   mend:  "), Text(finding.mend, style="bold"), sep="", soft_wrap=True
-            )
+            console.print(Text("   mend:  "), Text(finding.mend, style="bold"), sep="", soft_wrap=True)
     style = "bold green" if report.usable else "bold yellow"
     console.print(Text("\n" + report.summary, style=style))

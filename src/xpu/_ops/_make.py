@@ -14,10 +14,11 @@ import numpy as np
 
 from xpu._backends._base import follow
 from xpu._block import Handle
-from xpu._dispatch import call, host_call, kinds
+from xpu._dispatch import call
 from xpu._gate import gate
 from xpu._op import OPS, Count, Op
 from xpu._ops._gaps import KEYWORDS, MISSING
+from xpu._wrap import host_call, kinds
 
 __all__ = ["Function", "UFunc", "elementwise", "function", "view"]
 
@@ -47,9 +48,7 @@ class Function:
     @property
     def __doc__(self) -> str:  # type: ignore[override]
         """NumPy's documentation, with a line on placement."""
-        lane = (
-            "never on the GPU" if self.op.gpu is None else f"on the GPU through cupy.{self.op.gpu}"
-        )
+        lane = "never on the GPU" if self.op.gpu is None else f"on the GPU through cupy.{self.op.gpu}"
         theirs = inspect.getdoc(self.op.host) or ""
         return f"xpu.{self.op.name}: as numpy.{self.op.name}; {lane} (cost class {self.op.kind}).\n\n{theirs}"
 
@@ -67,7 +66,7 @@ class UFunc(Function):
 
     def __init__(self, op: Op) -> None:
         super().__init__(op)
-        self._host = op.host
+        self._host: Any = op.host
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it; one plain array while everything is on the host is the hot path."""
@@ -87,12 +86,17 @@ class UFunc(Function):
         path = f"{self.op.name}.{name}"
         op = OPS.get(path)
         if op is None:
-            gpu = (
-                f"{self.op.gpu}.{name}" if self.op.gpu in _REDUCIBLE and name == "reduce" else None
-            )
+            gpu = f"{self.op.gpu}.{name}" if self.op.gpu in _REDUCIBLE and name == "reduce" else None
             writes = (0,) if name == "at" else ()
-            op = Op(path, kind, getattr(self._host, name), gpu, arrays=(0, 1) if name == "outer" else (0,),
-                    writes=writes, gaps=frozenset({"where", "initial"}))  # fmt: skip
+            op = Op(
+                path,
+                kind,
+                getattr(self._host, name),
+                gpu,
+                arrays=(0, 1) if name == "outer" else (0,),
+                writes=writes,
+                gaps=frozenset({"where", "initial"}),
+            )
             OPS[path] = op
         return host_call(op, args, kwargs) if gate.open else call(op, args, kwargs)
 
@@ -158,13 +162,19 @@ class UFunc(Function):
 
     @property
     def __signature__(self) -> inspect.Signature:
-        def parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:  # fmt: skip
+        def parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
             return inspect.Parameter(name, kind, default=default)
 
         names = ["x"] if self.nin == 1 else [f"x{i + 1}" for i in range(self.nin)]
         parameters = [parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]
         parameters.append(parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, None))
-        for name, default in (("where", True), ("casting", "same_kind"), ("order", "K"), ("dtype", None), ("subok", True)):  # fmt: skip
+        for name, default in (
+            ("where", True),
+            ("casting", "same_kind"),
+            ("order", "K"),
+            ("dtype", None),
+            ("subok", True),
+        ):
             parameters.append(parameter(name, inspect.Parameter.KEYWORD_ONLY, default))
         return inspect.Signature(parameters)
 
@@ -198,12 +208,12 @@ def _host_function(name: str) -> Callable[..., Any]:
 def _row(name: str, kind: str, fields: dict[str, Any]) -> Op:
     host = fields.pop("host", None) or _host_function(name)
     gpu = fields.pop("gpu", None if name in MISSING else name)
-    op = Op(name, kind, host, gpu, gaps=fields.pop("gaps", KEYWORDS.get(name, frozenset())), **fields)  # fmt: skip
+    op = Op(name, kind, host, gpu, gaps=fields.pop("gaps", KEYWORDS.get(name, frozenset())), **fields)
     OPS[name] = op
     return op
 
 
-def elementwise(name: str, dtypes: str = "numeric", *, weight: float = 1.0, ulp: float = 0.0, **fields: Any) -> UFunc:  # fmt: skip
+def elementwise(name: str, dtypes: str = "numeric", *, weight: float = 1.0, ulp: float = 0.0, **fields: Any) -> UFunc:
     """Make a universal function from a row.
 
     Parameters
@@ -224,10 +234,16 @@ def elementwise(name: str, dtypes: str = "numeric", *, weight: float = 1.0, ulp:
     UFunc
         The public function.
     """
-    host = fields.get("host") or _host_function(name)
+    host: Any = fields.get("host") or _host_function(name)
     arrays = tuple(range(host.nin))
     writes = tuple(range(host.nin, host.nin + host.nout))
-    made = UFunc(_row(name, fields.pop("kind", "elementwise"), dict(fields, arrays=arrays, writes=writes, dtypes=dtypes, weight=weight, ulp=ulp)))  # fmt: skip
+    made = UFunc(
+        _row(
+            name,
+            fields.pop("kind", "elementwise"),
+            dict(fields, arrays=arrays, writes=writes, dtypes=dtypes, weight=weight, ulp=ulp),
+        )
+    )
     _PUBLIC[name] = made
     return made
 

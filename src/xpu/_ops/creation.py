@@ -16,7 +16,6 @@ from xpu._block import (
     devices_of,
     home,
     host_view,
-    lift,
     lower,
     read,
     settle,
@@ -25,10 +24,11 @@ from xpu._block import (
 )
 from xpu._config import current
 from xpu._device import CPU, Device, parse
-from xpu._dispatch import call, host_call, kinds, own, unborn, wrap
+from xpu._dispatch import call, unborn
 from xpu._gate import gate
 from xpu._op import OPS, host_only
 from xpu._ops._make import Function, function, view
+from xpu._wrap import host_call, kinds, own, wrap
 from xpu.errors import DeviceError, text
 
 __all__ = ["array", "asarray", "to_device"]
@@ -54,15 +54,9 @@ class Creation(Function):
 
     def _lazy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Postpone a large constant array to its first use, under automatic placement only."""
-        if (
-            self.op.name not in _CONSTANT
-            or current().device != "auto"
-            or kwargs.get("like") is not None
-        ):
+        if self.op.name not in _CONSTANT or current().device != "auto" or kwargs.get("like") is not None:
             return None
-        if not all(
-            isinstance(a, (int, float, complex, np.generic, tuple, type, np.dtype)) for a in args
-        ):
+        if not all(isinstance(a, (int, float, complex, np.generic, tuple, type, np.dtype)) for a in args):
             return None
         empty = np.broadcast_to(np.empty((), self._dtype(args, kwargs)), _shape_of(args, kwargs))
         if kwargs.get("order", "C") != "C" or empty.nbytes < _LAZY_BYTES or host_only(empty.dtype):
@@ -74,14 +68,11 @@ class Creation(Function):
 
     def _dtype(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> np.dtype[Any]:
         position = 2 if self.op.name == "full" else 1
-        dtype = kwargs.get("dtype", args[position] if len(args) > position else None)
-        if dtype is not None:
-            return np.dtype(dtype)
-        return (
-            np.asarray(args[1]).dtype
-            if self.op.name == "full" and len(args) > 1
-            else np.dtype(float)
-        )
+        dtype: Any = kwargs.get("dtype", args[position] if len(args) > position else None)
+        if dtype is None:
+            dtype = np.asarray(args[1]).dtype if self.op.name == "full" and len(args) > 1 else float
+        found: np.dtype[Any] = np.dtype(dtype)
+        return found
 
 
 _CONSTANT = {"zeros": 0, "ones": 1, "full": None}
@@ -151,7 +142,9 @@ def to_device(x: Any, device: Device | str, *, function: str = "to_device") -> A
         return x
     kind = shaped(x).dtype
     if target is not HOST and host_only(kind):
-        raise DeviceError(text(function, f"dtype {kind} cannot leave the host for {target.device}", "Keep it on 'cpu'."))  # fmt: skip
+        raise DeviceError(
+            text(function, f"dtype {kind} cannot leave the host for {target.device}", "Keep it on 'cpu'.")
+        )
     raw = read(x, target)
     is_scalar = isinstance(x, kinds.scalar)
     if HOST is target:
@@ -214,7 +207,7 @@ def asarray(
     if device is not None:
         made = asarray(obj, dtype, order, copy=copy)
         if copy is False and (set(devices_of(made)) or {CPU}) != {parse(device, "asarray")}:
-            raise ValueError(text("asarray", f"copy=False, but the array is not on {device!r}", "Use copy=None."))  # fmt: skip
+            raise ValueError(text("asarray", f"copy=False, but the array is not on {device!r}", "Use copy=None."))
         return to_device(made, device, function="asarray")
     if isinstance(obj, Handle):
         return _from_handle(obj, dtype, order, copy)
@@ -239,16 +232,14 @@ def _from_handle(x: Any, dtype: Any, order: Any, copy: bool | None) -> Any:
         host = np.array(read(x, HOST), dtype)
         return wrap(host) if gate.open else own(host, scalar=False)
     kind = shaped(x).dtype
-    if (
-        copy is not True
-        and (dtype is None or np.dtype(dtype) == kind)
-        and order in (None, "K", "A")
-    ):
+    if copy is not True and (dtype is None or np.dtype(dtype) == kind) and order in (None, "K", "A"):
         return x
     if copy is False:
         problem = f"copy=False, but dtype {kind} or the order has to change to {dtype}, {order}"
         raise ValueError(text("asarray", problem, "Use copy=None."))
-    return x.astype(kind if dtype is None else dtype, order=order or "K", copy=copy is True or order not in (None, "K", "A"))  # fmt: skip
+    return x.astype(
+        kind if dtype is None else dtype, order=order or "K", copy=copy is True or order not in (None, "K", "A")
+    )
 
 
 def array(
@@ -276,7 +267,9 @@ def array(
     return made.reshape((1,) * missing + made.shape) if missing > 0 else made
 
 
-def asanyarray(obj: Any, /, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None) -> Any:  # fmt: skip
+def asanyarray(
+    obj: Any, /, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None
+) -> Any:
     """As `asarray`: xpu has no array subclasses to let pass."""
     return asarray(obj, dtype, order, device=device, copy=copy)
 
@@ -299,7 +292,7 @@ def asarray_chkfinite(obj: Any, dtype: Any = None, order: Any = None) -> Any:
     """As `numpy.asarray_chkfinite`: refuse infinities and NaNs."""
     made = asarray(obj, dtype, order)
     if made.dtype.kind in "fc" and not bool(OPS["isfinite"].host(read(made, HOST)).all()):
-        raise ValueError(text("asarray_chkfinite", f"array of shape {made.shape} holds infs or NaNs", "Mask them."))  # fmt: skip
+        raise ValueError(text("asarray_chkfinite", f"array of shape {made.shape} holds infs or NaNs", "Mask them."))
     return made
 
 
@@ -324,7 +317,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
         return asarray(x, device=device, copy=copy)
     kind = int(x.__dlpack_device__()[0])
     if kind == 1:
-        made = asarray(np.from_dlpack(x), copy=False if copy is not True else True)
+        made = asarray(np.from_dlpack(x), copy=copy is True)
     else:
         target = backend(parse("cuda"))
         raw = target.run(OPS["from_dlpack"].host, (x,), {}, OPS["from_dlpack"].work([], {}))
@@ -357,7 +350,7 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     if isinstance(x, Handle):
         return np.array(read(x, HOST), copy=True)
     where = backend_of(x)
-    return np.array(x, copy=True) if where in (None, HOST) else lower(x, where)  # type: ignore[arg-type]
+    return np.array(x, copy=True) if where in (None, HOST) else lower(x, where)
 
 
 class _Grid:
@@ -384,6 +377,6 @@ ogrid = _Grid(np.ogrid)
 r_ = _Grid(np.r_)
 
 
-def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0, *, like: Any = None) -> Any:  # fmt: skip
+def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0, *, like: Any = None) -> Any:
     """Return an array over a buffer's memory, as `numpy.frombuffer`; it stays on the host."""
     return asarray(np.frombuffer(buffer, dtype, count, offset), copy=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from xpu._op import by_cube, by_product, by_reading, by_sorting
 from xpu._ops._make import Function, function, view
 
@@ -191,7 +190,7 @@ angle = function("angle", "elementwise", weight=30, ulp=6)
 around = round = function("round", "elementwise")
 clip = function("clip", "elementwise", arrays=(0, 1, 2), weight=2)
 fix = function("fix", "elementwise")
-i0 = function("i0", "elementwise", weight=60, ulp=16)
+i0 = function("i0", "elementwise", weight=60, ulp=16, keeps_0d=True)
 interp = _sort("interp", arrays=(0, 1, 2))
 iscomplex = function("iscomplex", "elementwise")
 isclose = function("isclose", "elementwise", arrays=(0, 1), weight=4)
@@ -306,9 +305,7 @@ def _assign(x: Any, key: Any, value: Any) -> None:
 item_set = function("setitem", "gather", gpu="self", host=_assign, writes=(0,), arrays=(0, 2))
 
 
-def _astype(
-    x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True
-) -> Any:
+def _astype(x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True) -> Any:
     return x.astype(dtype, order=order, casting=casting, copy=copy)
 
 
@@ -334,6 +331,22 @@ def _partition_in_place(x: Any, *args: Any, **kwargs: Any) -> None:
     x.partition(*args, **kwargs)
 
 
-sort_in_place = function("ndarray.sort", "sort", by_sorting, gpu="self", host=_sort_in_place, writes=(0,), gaps=frozenset({"order", "kind", "stable"}))  # fmt: skip
-partition_in_place = function("ndarray.partition", "sort", by_sorting, gpu="self", host=_partition_in_place, writes=(0,), gaps=frozenset({"order", "kind"}))  # fmt: skip
+sort_in_place = function(
+    "ndarray.sort",
+    "sort",
+    by_sorting,
+    gpu="self",
+    host=_sort_in_place,
+    writes=(0,),
+    gaps=frozenset({"order", "kind", "stable"}),
+)
+partition_in_place = function(
+    "ndarray.partition",
+    "sort",
+    by_sorting,
+    gpu="self",
+    host=_partition_in_place,
+    writes=(0,),
+    gaps=frozenset({"order", "kind"}),
+)
 tobytes = function("tobytes", "host", host=lambda x, *a, **k: x.tobytes(*a, **k), gpu=None)

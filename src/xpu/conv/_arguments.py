@@ -43,9 +43,7 @@ def _fail(function: str, problem: str, remedy: str) -> NoReturn:
 
 def per_axis(function: str, name: str, value: object, rank: int, least: int) -> Sizes:
     """Turn an int or a sequence of ints into one int per spatial axis, at least ``least`` each."""
-    values = (
-        tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
-    )
+    values = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
     if len(values) == 1:
         values *= rank
     if len(values) != rank:
@@ -71,9 +69,7 @@ def _padding(function: str, padding: object, reach: Sizes, stride: Sizes) -> Pai
         if padding == "valid":
             return ((0, 0),) * rank
         if padding != "same":
-            _fail(
-                function, f"padding={padding!r} is unknown", "Valid: 'same', 'valid', ints, pairs."
-            )
+            _fail(function, f"padding={padding!r} is unknown", "Valid: 'same', 'valid', ints, pairs.")
         if any(s != 1 for s in stride):
             _fail(
                 function,
@@ -295,9 +291,7 @@ def input_geometry(
         "groups": groups,
         "layout": layout,
     }
-    return _matched(
-        function, _resolve(function, "input", x_shape, w_shape, dtype, options), y_shape
-    )
+    return _matched(function, _resolve(function, "input", x_shape, w_shape, dtype, options), y_shape)
 
 
 def weight_geometry(
@@ -332,9 +326,7 @@ def weight_geometry(
         "groups": groups,
         "layout": layout,
     }
-    return _matched(
-        function, _resolve(function, "weight", x_shape, w_shape, dtype, options), y_shape
-    )
+    return _matched(function, _resolve(function, "weight", x_shape, w_shape, dtype, options), y_shape)
 
 
 def _matched(function: str, geometry: ConvGeometry, y_shape: Sizes) -> ConvGeometry:
@@ -410,14 +402,12 @@ def transpose_geometry(
                 "It must be below the stride or the dilation.",
             )
     sizes = tuple(
-        (n - 1) * s - sum(p) + r + more
-        for n, s, p, r, more in zip(spatial, steps, pads, reach, extra, strict=True)
+        (n - 1) * s - sum(p) + r + more for n, s, p, r, more in zip(spatial, steps, pads, reach, extra, strict=True)
     )
     if any(n < 1 for n in sizes) and math.prod(spatial):
         _fail(
             function,
-            f"x of shape {x_shape} with w {w_shape}, stride={steps}, padding={pads} gives spatial "
-            f"sizes {sizes}",
+            f"x of shape {x_shape} with w {w_shape}, stride={steps}, padding={pads} gives spatial sizes {sizes}",
             "Pad less.",
         )
     out_channels = w_shape[1] * count

@@ -89,9 +89,7 @@ class ConvGeometry:
         """Sizes of the spatial axes of ``y``."""
         return tuple(
             (n + before + after - reach) // s + 1
-            for n, (before, after), reach, s in zip(
-                self.spatial, self.padding, self.span, self.stride, strict=True
-            )
+            for n, (before, after), reach, s in zip(self.spatial, self.padding, self.span, self.stride, strict=True)
         )
 
     @property

@@ -1,6 +1,6 @@
 """Blur, find edges and deblur a photograph: plain NumPy, nothing else does arithmetic.
 
-    python photo.py PICTURE OUT_FOLDER
+python photo.py PICTURE OUT_FOLDER
 """
 
 import sys

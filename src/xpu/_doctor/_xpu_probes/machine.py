@@ -22,9 +22,7 @@ VARIABLES = (
     "CUPY_COMPILE_WITH_PTX",
     "CONDA_PREFIX",
 )
-PACKAGE = re.compile(
-    r"^(amd-cupy|cupy(-.+)?|nvidia-.+|cuda-(pathfinder|toolkit|bindings|core)|numba-cuda|torch)$"
-)
+PACKAGE = re.compile(r"^(amd-cupy|cupy(-.+)?|nvidia-.+|cuda-(pathfinder|toolkit|bindings|core)|numba-cuda|torch)$")
 
 
 def probe(answer: Answer, root: str) -> None:
@@ -108,7 +106,9 @@ def _cache() -> dict[str, object]:
         ancestor = os.path.dirname(ancestor)
     writable = os.path.isdir(ancestor) and os.access(ancestor, os.W_OK | os.X_OK)
     memory = os.environ.get("CUPY_CACHE_IN_MEMORY", "0") == "1"
-    return {"path": path, "writable": writable, "in_memory": memory}
+    home = os.path.expanduser("~")
+    shown = "~" + path[len(home) :] if path.startswith(home + os.sep) else path
+    return {"path": path, "shown": shown, "writable": writable, "in_memory": memory}
 
 
 def _packages() -> dict[str, str]:

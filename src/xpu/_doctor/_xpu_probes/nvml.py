@@ -48,9 +48,7 @@ class Plain:
         try:
             self._library = ctypes.CDLL(name)
         except OSError as problem:
-            raise PlainError(
-                MISSING_LIBRARY, f"NVML Shared Library Not Found ({problem})"
-            ) from None
+            raise PlainError(MISSING_LIBRARY, f"NVML Shared Library Not Found ({problem})") from None
         self._call("nvmlInit_v2")
 
     def nvmlSystemGetDriverVersion(self) -> str:

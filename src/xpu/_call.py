@@ -1,0 +1,80 @@
+"""One call, taken apart: which arguments are operands, which are written, and how to replace them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xpu._backends import HOST, Backend, backend_of
+from xpu._block import Handle, lift, shaped
+from xpu._op import Op, Shaped
+
+__all__ = ["Call"]
+
+Raw = Any
+
+
+class Call:
+    """One call, taken apart: its operands in order and what it writes."""
+
+    __slots__ = ("args", "handles", "kwargs", "op", "operands", "targets")
+
+    def __init__(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.op = op
+        self.args = args
+        self.kwargs = kwargs
+        self.operands: list[Any] = []
+        for value in args:
+            self._collect(value)
+        for value in kwargs.values():
+            self._collect(value)
+        self.handles: list[Handle] = [o for o in self.operands if isinstance(o, Handle)]
+        written = [args[i] for i in op.writes if i < len(args)]
+        out = kwargs.get("out")
+        written += out if isinstance(out, tuple) else [out]
+        self.targets: list[Any] = [w for w in written if isinstance(w, (Handle, np.ndarray))]
+
+    def _collect(self, value: Any) -> None:
+        if isinstance(value, Handle):
+            self.operands.append(value)
+        elif type(value) in (tuple, list):
+            if len(value) < _LONG or isinstance(value[0], (Handle, np.ndarray)):
+                for v in value:
+                    self._collect(v)
+        elif not isinstance(value, _PLAIN) and backend_of(value) is not None:
+            self.operands.append(value)
+
+    def shapes(self) -> list[Shaped]:
+        """Shapes and dtypes of all operands."""
+        return [shaped(o) if isinstance(o, Handle) else Shaped(o.shape, o.dtype) for o in self.operands]
+
+    def replaced(self, fetch: Callable[[Any], Any], where: Backend) -> tuple[list[Any], dict[str, Any]]:
+        """Return arguments with every operand replaced by a raw array on `where`."""
+        array_like = where is not HOST
+        args = [self._swap(v, fetch, where, array_like and i in self.op.arrays) for i, v in enumerate(self.args)]
+        kwargs = {}
+        for name, value in self.kwargs.items():
+            raw = self._swap(value, fetch, where, array_like and name in self.op.names)
+            if array_like and name in self.op.names and self.op.names.index(name) == len(args):
+                args.append(raw)  # CuPy names its first parameters differently
+            else:
+                kwargs[name] = raw
+        return args, kwargs
+
+    def _swap(self, value: Any, fetch: Callable[[Any], Any], where: Backend, array_like: bool) -> Any:
+        if isinstance(value, _PLAIN):
+            return value
+        if isinstance(value, Handle) or backend_of(value) is not None:
+            return fetch(value)
+        if type(value) in (tuple, list):
+            if array_like and not self.op.sequence:
+                return lift(np.asarray(value), where)
+            if len(value) < _LONG or isinstance(value[0], (Handle, np.ndarray)):
+                return type(value)([self._swap(v, fetch, where, array_like) for v in value])
+        return value
+
+
+_PLAIN = (int, float, complex, str, bytes, type(None), slice, type(Ellipsis), np.generic, np.dtype, type)
+_LONG = 64  # a longer sequence is data, not a list of arrays, unless it starts with one

@@ -1,0 +1,96 @@
+"""Views of arrays that are not on the host: NumPy works out shape and strides on arrays without memory.
+
+So a view means exactly what it means in NumPy, moves nothing and launches nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xpu._backends import HOST
+from xpu._block import Handle, View, settle, shared
+from xpu._call import Call
+from xpu._op import Op
+from xpu._wrap import kinds, own
+
+__all__ = ["COPYING", "on_ghosts"]
+
+
+class _Copying(dict[Op, Op]):
+    """The same row without the promise of a view, for a reshape that has to copy."""
+
+    def __missing__(self, op: Op) -> Op:
+        fields = {name: getattr(op, name) for name in Op.__slots__}
+        self[op] = Op(**{**fields, "view": False, "kind": "copy", "keeps_0d": True})
+        return self[op]
+
+
+COPYING = _Copying()
+
+
+def on_ghosts(this: Call) -> Any:
+    """Let NumPy compute shapes and strides on arrays without memory, and rebuild the views."""
+    ghosts: list[tuple[np.ndarray[Any, Any], Handle]] = []
+
+    def fetch(operand: Any) -> Any:
+        if not isinstance(operand, Handle):
+            return operand
+        view = shared(operand)
+        ghost = np.lib.stride_tricks.as_strided(np.empty(1, view.dtype), view.shape, view.strides)
+        ghosts.append((ghost, operand))
+        return ghost
+
+    args, kwargs = this.replaced(fetch, HOST)
+    if this.op.name in _MAY_COPY and not _MAY_COPY[this.op.name](*args, **kwargs):
+        return NotImplemented
+    return _materialise(this.op.host(*args, **kwargs), ghosts)
+
+
+def _materialise(result: Any, ghosts: list[tuple[np.ndarray[Any, Any], Handle]]) -> Any:
+    if isinstance(result, np.ndarray):
+        for ghost, operand in ghosts:
+            if result is ghost:
+                return operand
+            if HOST.shares(result, ghost):
+                view = shared(operand)
+                offset = view.offset + HOST.offset(ghost, result)
+                handle = kinds.array()
+                readonly = view.readonly or not result.flags.writeable
+                settle(handle, View(view.block, result.shape, result.strides, result.dtype, offset, readonly=readonly))
+                return handle
+        return own(result, scalar=False)
+    if isinstance(result, (tuple, list)):
+        return type(result)([_materialise(r, ghosts) for r in result])
+    return result
+
+
+def _reshapes_without_copy(a: np.ndarray[Any, Any], *args: Any, **kwargs: Any) -> bool:
+    if kwargs.get("copy") is True:
+        return False
+    shape = args[0] if args else kwargs.get("shape", kwargs.get("newshape", a.shape))
+    order = kwargs.get("order", args[1] if len(args) > 1 else "C")
+    if order != "C":
+        return False
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if -1 in shape:
+        known = -int(np.prod(shape))
+        if known <= 0 or a.size % known:
+            return False
+        shape = tuple(a.size // known if n == -1 else n for n in shape)
+    if int(np.prod(shape)) != a.size:
+        return False
+    return a.flags.c_contiguous or a.size == 0
+
+
+_MAY_COPY: dict[str, Callable[..., bool]] = {
+    "reshape": _reshapes_without_copy,
+    "ravel": lambda a, order="C": order in "CKA" and a.flags.c_contiguous,
+    "imag": lambda a: a.dtype.kind == "c",
+    "meshgrid": lambda *a, **k: False,
+    "asarray": lambda a, dtype=None, order=None, **k: (
+        (dtype is None or np.dtype(dtype) == a.dtype) and order in (None, "K", "A") and k.get("copy") is not True
+    ),
+}

@@ -1,0 +1,84 @@
+"""Wrapping raw arrays in handles, and the short path of a call while the gate is open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpu._block import Handle, host_view, settle
+from xpu._gate import gate
+from xpu._op import Op
+
+__all__ = ["host_call", "kinds", "own", "wrap"]
+
+Raw = Any
+
+
+class _Kinds:
+    """The two classes results are wrapped in."""
+
+    array: type[Handle] = Handle
+    scalar: type[Handle] = Handle
+
+
+kinds = _Kinds()
+
+
+# ----------------------------------------------------------------------------- the gate is open
+
+
+def host_call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run on the host at once: the gate is open, every handle holds a NumPy array."""
+    inputs: list[Any] = []
+    raw_args = [_bare(a, inputs) for a in args]
+    raw_kwargs = {k: _bare(v, inputs) for k, v in kwargs.items()} if kwargs else kwargs
+    return _enclose(op.host(*raw_args, **raw_kwargs), inputs)
+
+
+def _bare(value: Any, inputs: list[Any]) -> Any:
+    if isinstance(value, Handle):
+        inputs.append(value)
+        return value._raw
+    if isinstance(value, np.ndarray):
+        inputs.append(value)
+    elif type(value) in (tuple, list) and any(isinstance(v, (Handle, np.ndarray, tuple, list)) for v in value):
+        return type(value)([_bare(v, inputs) for v in value])
+    return value
+
+
+def _enclose(result: Any, inputs: list[Any]) -> Any:
+    kind = type(result)
+    if kind is np.ndarray:
+        if result.base is not None or inputs:
+            for given in inputs:
+                if isinstance(given, Handle):
+                    if given._raw is result:
+                        return given
+                elif np.may_share_memory(result, given):
+                    handle = kinds.array()
+                    settle(handle, host_view(result, anchored=True))
+                    return handle
+        return wrap(result)
+    if isinstance(result, np.generic):
+        return wrap(result)
+    if isinstance(result, (tuple, list)):
+        items = [_enclose(r, inputs) for r in result]
+        return kind(*items) if hasattr(result, "_fields") else kind(items)
+    return result
+
+
+def wrap(raw: Raw) -> Any:
+    """Wrap a raw array whose sharing is not known yet (see `xpu._block.Handle`)."""
+    handle = kinds.scalar() if isinstance(raw, np.generic) else kinds.array()
+    handle._raw = raw
+    return handle
+
+
+def own(raw: Raw, *, scalar: bool) -> Any:
+    """Wrap a raw array that nobody else shares."""
+    handle = kinds.scalar() if scalar else kinds.array()
+    handle._raw = raw
+    if gate.accelerated:  # before that, hot paths may share its bytes without a word
+        handle._home = None
+    return handle

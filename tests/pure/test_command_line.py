@@ -1,0 +1,119 @@
+"""The command line and the runner, as a user meets them."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import xpu
+from xpu import runner
+from xpu.cli import main
+
+SCRIPT = """
+import sys
+import numpy as np
+import numpy.linalg as la
+from numpy.random import default_rng
+import helper
+import json
+
+x = default_rng(0).normal(size=(3, 3))
+y = la.inv(x) @ x + helper.shift()
+print(np.round(y, 6), type(y).__module__, helper.np.__name__, sys.argv[1:], __name__)
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    (tmp_path / "helper.py").write_text("import numpy as np\ndef shift():\n    return np.zeros(1)\n")
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def test_a_script_and_the_modules_beside_it_get_xpu(script, capsys):
+    made = runner.run_path(script, ["one"])
+    assert isinstance(made["y"], xpu.ndarray)
+    assert "xpu xpu ['one'] __main__" in capsys.readouterr().out
+    assert "helper" not in sys.modules
+    assert made["json"] is sys.modules["json"]
+
+
+def test_libraries_keep_numpy(tmp_path):
+    path = tmp_path / "s.py"
+    path.write_text(
+        "import numpy as np\nimport scipy.linalg as sl\nq = sl.hilbert(2)\nr = sl.solve(np.eye(2), np.ones(2))\n"
+    )
+    made = runner.run_path(path)
+    assert type(made["q"]) is np.ndarray
+    np.testing.assert_array_equal(np.asarray(made["r"]), [1, 1])
+
+
+def test_output_is_that_of_numpy(script):
+    ours = subprocess.run(
+        [sys.executable, "-m", "xpu", "run", str(script), "a"], capture_output=True, text=True, check=True
+    )
+    theirs = subprocess.run([sys.executable, str(script), "a"], capture_output=True, text=True, check=True)
+    assert ours.stdout.replace("xpu xpu", "numpy numpy") == theirs.stdout
+
+
+def test_a_failing_script_shows_the_users_lines_only(tmp_path):
+    path = tmp_path / "bad.py"
+    path.write_text("import numpy as np\ndef f():\n    return np.ones(3) + np.ones(4)\nf()\n")
+    done = subprocess.run([sys.executable, "-m", "xpu", "run", str(path)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "ValueError: operands could not be broadcast together with shapes (3,) (4,)" in done.stderr
+    assert "line 3, in f" in done.stderr
+    assert os.path.join("xpu", "_") not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("raise SystemExit(3)", 3), ("raise SystemExit", 0), ("raise SystemExit('no')", 1), ("", 0)]
+)
+def test_exit_status(tmp_path, code, status):
+    path = tmp_path / "s.py"
+    path.write_text(code)
+    assert runner.main(path) == status
+
+
+def test_no_such_script(capsys):
+    assert main(["run", "nowhere.py"]) == 2
+    assert "no script 'nowhere.py'" in capsys.readouterr().err
+
+
+def test_explain(capsys):
+    assert main(["explain", "matmul(ones((4, 4)), eye(4))"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("matmul runs on ")
+    assert "break-even size" in out
+
+
+@pytest.mark.parametrize(
+    "text", ["add(", "1 + 1", "ad(1, 2)", "add(__import__('os'), 1)", "linalg.nothing(1)", "add(open, 1)"]
+)
+def test_explain_refuses_anything_else(capsys, text):
+    assert main(["explain", text]) == 2
+    assert "xpu.explain:" in capsys.readouterr().err
+
+
+def test_devices(capsys):
+    assert main(["devices"]) == 0
+    out = capsys.readouterr().out
+    assert "cpu" in out
+    assert "machine in force" in out
+
+
+def test_explain_says_what_ran(policy):
+    a = xpu.ones(1000)
+    told = xpu.explain(xpu.add, a, 1)
+    with xpu.profile() as p:
+        a + 1
+    assert (told.device, told.reason) == (p.events[0].device, p.events[0].reason)
+    assert told.to_dict()["op"] == "add"
+
+
+def test_explain_of_a_stranger():
+    with pytest.raises(TypeError, match="'len' is not a function that xpu places"):
+        xpu.explain(len, [])
