@@ -135,15 +135,15 @@ class ndarray(Methods):
 
     @shape.setter
     def shape(self, shape: Any) -> None:
+        if not gate.accelerated:
+            self._raw.shape = shape
+            return
         made = rest.reshape(self, shape)
-        if home(made) is None or home(self) is None or home(made).block is not home(self).block:  # type: ignore[union-attr]
-            if gate.open:
-                self._raw.shape = shape
-                return
-            raise AttributeError(
-                text("ndarray.shape", f"shape {self.shape} cannot become {shape} without a copy", "Use reshape.")
-            )
-        self._raw, self._home = made._raw, made._home
+        theirs, mine = home(made), home(self)
+        if theirs is None or mine is None or theirs.block is not mine.block:
+            problem = f"shape {self.shape} cannot become {shape} without a copy"
+            raise AttributeError(text("ndarray.shape", problem, "Use reshape."))
+        self._raw, self._home = made._raw, theirs
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -190,7 +190,7 @@ class ndarray(Methods):
     def device(self) -> Device:
         """Where the bytes are valid now (the host, where they are valid there too)."""
         where = devices_of(self)
-        view = self._home
+        view = home(self)
         if view is not None and view.block.pin is not None:
             return view.block.pin
         return CPU if CPU in where or not where else next(iter(where))

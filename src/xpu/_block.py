@@ -268,6 +268,8 @@ def home(handle: Handle) -> View | None:
         return handle._home
     except AttributeError:
         pass
+    if not gate.accelerated:  # nothing ever left the host: no need to know
+        return None
     raw = handle._raw
     if not isinstance(raw, np.ndarray):  # a NumPy scalar: immutable, shared with nobody
         handle._home = None

@@ -105,7 +105,7 @@ def plan(this: Call, settings: Settings) -> tuple[Decision, Backend, Work]:
     decision = decide(work, operands, machine, Policy(forced, _gap(this, shapes, target)))
     if forced is None:
         for operand, lead in zip(this.operands, decision.leads, strict=False):
-            view = operand._home if isinstance(operand, Handle) else None
+            view = home(operand) if isinstance(operand, Handle) else None
             if view is not None:
                 view.block.lead = lead
     return decision, (target if decision.device == ACCELERATOR else HOST), work
@@ -117,7 +117,7 @@ def _where_operands_live(this: Call, settings: Settings) -> Backend | None:
         return None
     for operand in this.operands:
         where = devices_of(operand) if isinstance(operand, Handle) else set()
-        view = operand._home if isinstance(operand, Handle) else None
+        view = home(operand) if isinstance(operand, Handle) else None
         pin = view.block.pin if view is not None else None
         for device in {pin} if pin is not None else where:
             if device != CPU:

@@ -8,6 +8,7 @@ import numpy as np
 
 from xpu._backends import HOST
 from xpu._block import Handle, anchor, home, read, shaped
+from xpu._gate import gate
 from xpu._ops import creation, rest
 from xpu._ops import elementwise as ew
 
@@ -209,7 +210,8 @@ class Methods(Handle):
         if made.size > shaped(self).size:
             rest.item_set(made.reshape(-1), slice(shaped(self).size, None), 0)
         self._raw = made._raw
-        self._home = home(made)
+        if gate.accelerated:
+            self._home = home(made)
 
     def tofile(self, *args: Any, **kwargs: Any) -> None:
         """Write the elements to a file."""

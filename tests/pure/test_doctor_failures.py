@@ -28,6 +28,11 @@ def test_a_healthy_machine_has_no_finding_and_is_usable(world: World) -> None:
     assert report.usable
     assert {row.verdict for row in report.rows} <= {"ok", "note"}
     assert "NVIDIA H200" in report.summary
+    rows = {row.part: row.found for row in report.rows}
+    assert rows["NVIDIA driver"] == "580.159.04, CUDA up to 13.0"
+    assert rows["GPU"] == "0: H200, cc 9.0, 150 GiB"
+    assert rows["GPU link"] == "PCIe 5 x16"  # what it can do: idle cards slow their link down
+    assert rows["cuDNN"] == "9.19.0, pip"
 
 
 def test_01_no_driver(world: World) -> None:

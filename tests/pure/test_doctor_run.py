@@ -69,6 +69,7 @@ def test_a_probe_that_aborts_and_one_that_raises() -> None:
         "import os; os.write(1, bytes(range(256)) * 10)",
         f"print({MARK!r} + '{{\"key\": ')",
         f"print({MARK!r} + '[1, 2]')",
+        'print(\'{"key": "cards_on_bus", "value": 1}\')',
         "pass",
     ],
 )
@@ -93,12 +94,13 @@ def test_a_probe_that_cannot_start(command: tuple[str, ...]) -> None:
 
 
 def test_garbage_around_the_facts_is_set_aside(world: World) -> None:
-    noise = "import os; os.write(1, b'library says hello\\n'); print('and again')\n"
+    noise = "import os; print('library says hello'); os.write(1, b'and leaves the line open')\n"
     world.healthy()
     source = world.site / "cupy/__init__.py"
     world.write(source, noise + source.read_text())
     report = world.report()
     assert keys(report) == []
+    assert verdict(report, "CuPy") == "ok"  # its first fact is told right after the open line
     assert report.usable
 
 
