@@ -58,7 +58,7 @@ def measure(case: str, namespaces: dict[str, Any]) -> dict[str, float]:
         a, b = make(source)
         if b is source and name == "autoray":
             b = module
-        timers[name] = timeit.Timer(statement, globals={"a": a, "b": b})
+        timers[name] = timeit.Timer(statement, "a, b = x, y", globals={"x": a, "y": b})
     number = max(1, int(2e-3 / (timers["numpy"].timeit(20) / 20)))
     rounds: dict[str, list[float]] = {name: [] for name in timers}
     for _ in range(ROUNDS):

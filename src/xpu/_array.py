@@ -31,23 +31,22 @@ __all__ = ["ndarray"]
 
 _plain: Any = None  # `ndarray` while the gate is open: the only test on the hot path
 _weak: tuple[type, ...] = (int, float, complex, bool)
+_NUMPY = np.ndarray  # a global of this file: one look-up less on the hot path
 
 
 def _binary(ufunc: UFunc) -> Callable[[Any, Any], Any]:
     host = ufunc.op.host
 
     def method(self: ndarray, other: Any) -> Any:
-        kind = type(other)
-        if kind is _plain:
+        if type(other) is _plain:
             raw = host(self._raw, other._raw)
-            if type(raw) is np.ndarray:
+            if type(raw) is _NUMPY:
                 result = ndarray()
                 result._raw = raw
                 return result
             return wrap(raw)
-        if _plain is not None and kind in _weak:
-            raw = host(self._raw, other)
-            return wrap(raw)
+        if _plain is not None and type(other) in _weak:
+            return wrap(host(self._raw, other))
         return ufunc(self, other) if _takes(other) else NotImplemented
 
     return method
@@ -386,13 +385,14 @@ class ndarray(Methods):
     # ------------------------------------------------------------------ indexing
 
     def __getitem__(self, key: Any) -> Any:
-        if _plain is not None and not isinstance(key, (Handle, tuple)):
+        kind = type(key)
+        if _plain is not None and (kind is int or kind is slice):
             raw = self._raw[key]
-            if type(raw) is np.ndarray:
+            if type(raw) is _NUMPY:
                 result = ndarray()
                 result._raw = raw
                 return result
-            return raw if isinstance(raw, np.generic) and key is not Ellipsis and key != () else _loose(raw)
+            return raw
         return read_index(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -459,11 +459,6 @@ class ndarray(Methods):
     def __imatmul__(self, other: Any) -> Any:
         self[...] = ew.matmul(self, other)
         return self
-
-
-def _loose(raw: Any) -> Any:
-    """Wrap what indexing gave: an array, a scalar, or an element of an object array."""
-    return wrap(raw) if isinstance(raw, (np.ndarray, np.generic)) else raw
 
 
 def _revive(values: np.ndarray[Any, Any], is_scalar: bool) -> ndarray:

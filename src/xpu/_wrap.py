@@ -10,7 +10,7 @@ from xpu._block import Handle, host_view, settle
 from xpu._gate import gate
 from xpu._op import Op
 
-__all__ = ["host_call", "kinds", "own", "wrap"]
+__all__ = ["enclose", "host_call", "kinds", "own", "wrap"]
 
 Raw = Any
 
@@ -33,7 +33,7 @@ def host_call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     inputs: list[Any] = []
     raw_args = [_bare(a, inputs) for a in args]
     raw_kwargs = {k: _bare(v, inputs) for k, v in kwargs.items()} if kwargs else kwargs
-    return _enclose(op.host(*raw_args, **raw_kwargs), inputs)
+    return enclose(op.host(*raw_args, **raw_kwargs), inputs)
 
 
 def _bare(value: Any, inputs: list[Any]) -> Any:
@@ -47,7 +47,8 @@ def _bare(value: Any, inputs: list[Any]) -> Any:
     return value
 
 
-def _enclose(result: Any, inputs: list[Any]) -> Any:
+def enclose(result: Any, inputs: list[Any]) -> Any:
+    """Wrap what NumPy returned; a result that is an input, or lies in foreign memory, stays that."""
     kind = type(result)
     if kind is np.ndarray:
         if result.base is not None or inputs:
@@ -63,7 +64,7 @@ def _enclose(result: Any, inputs: list[Any]) -> Any:
     if isinstance(result, np.generic):
         return wrap(result)
     if isinstance(result, (tuple, list)):
-        items = [_enclose(r, inputs) for r in result]
+        items = [enclose(r, inputs) for r in result]
         return kind(*items) if hasattr(result, "_fields") else kind(items)
     return result
 

@@ -18,7 +18,7 @@ from xpu._dispatch import call
 from xpu._gate import gate
 from xpu._op import OPS, Count, Op
 from xpu._ops._gaps import KEYWORDS, MISSING
-from xpu._wrap import host_call, kinds
+from xpu._wrap import enclose, host_call, kinds
 
 __all__ = ["Function", "UFunc", "elementwise", "function", "view"]
 
@@ -68,19 +68,18 @@ class UFunc(Function):
         super().__init__(op)
         self._host: Any = op.host
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, x: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run it; one plain array while everything is on the host is the hot path."""
         if gate.open:
-            if len(args) == 1 and not kwargs:
-                x = args[0]
-                if type(x) is kinds.array:
-                    raw = self._host(x._raw)
-                    if type(raw) is np.ndarray:
-                        result = kinds.array()
-                        result._raw = raw
-                        return result
-            return host_call(self.op, args, kwargs)
-        return call(self.op, args, kwargs)
+            if type(x) is kinds.array and not args and not kwargs:
+                raw = self._host(x._raw)
+                if type(raw) is np.ndarray:
+                    result = kinds.array()
+                    result._raw = raw
+                    return result
+                return enclose(raw, [])
+            return host_call(self.op, (x, *args), kwargs)
+        return call(self.op, (x, *args), kwargs)
 
     def _method(self, name: str, kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         path = f"{self.op.name}.{name}"
