@@ -297,6 +297,13 @@ def test_13_known_by_its_status(world: World) -> None:
     assert "SUBLIBRARY_VERSION_MISMATCH" in report.findings[0].seen
 
 
+def test_cudnn_that_only_lacks_a_driver_is_no_finding(world: World) -> None:
+    world.toolkit()
+    world.cupy(count=("cuda", NO_DRIVER), driver=0)
+    world.cudnn(status=1002)  # as cuDNN 9.27 does, for a part of it links the driver
+    assert keys(world.report()) == ["no-card"]
+
+
 def test_13_two_packages_in_one_folder(world: World) -> None:
     world.healthy()
     world.package("nvidia-cudnn-cu12", "9.19.0.56")
