@@ -179,7 +179,8 @@ def _is_default(name: str, value: Any) -> bool:
 
 def _names_host_dtype(this: Call) -> bool:
     """Return True if the call asks for a result of a dtype that only the host has."""
-    named: list[Any] = [a for a in this.args if isinstance(a, (np.dtype, type, str))]
+    words = str if this.op.name in ("astype", "view") else type  # elsewhere a string may be anything
+    named: list[Any] = [a for a in this.args if isinstance(a, (np.dtype, type, words))]
     named.append(this.kwargs.get("dtype"))
     for dtype in named:
         if isinstance(dtype, (np.dtype, type, str)):

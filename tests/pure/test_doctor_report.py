@@ -375,7 +375,7 @@ def test_cuda_pathfinder_is_used_where_it_is_installed(world: World, tmp_path: P
 def test_a_bare_machine_without_card(world: World) -> None:
     report = world.report()
     assert keys(report) == ["no-card", "no-cupy"]
-    assert mend(report, "no-card") == "xpu whatif SCRIPT --gpu h200"
+    assert mend(report, "no-card") == "XPU_PRETEND=h200 xpu run --profile SCRIPT"
     assert mend(report, "no-cupy") == 'pip install "xpu-array[cuda13]"'
     assert report.summary.startswith("No GPU here")
     missing = {row.part for row in report.rows if row.verdict == "missing"}
