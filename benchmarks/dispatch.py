@@ -76,10 +76,10 @@ def import_ratio() -> float:
     ratios = []
     code = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
     for _ in range(9):
-        times = [
-            float(subprocess.run([sys.executable, "-c", code.format(name)], capture_output=True, text=True, check=True).stdout)
-            for name in ("numpy", "xpu")
-        ]
+        times = []
+        for name in ("numpy", "xpu"):
+            command = [sys.executable, "-c", code.format(name)]
+            times.append(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
         ratios.append(times[1] / times[0])
     return statistics.median(ratios)
 
@@ -88,7 +88,8 @@ def main() -> None:
     """Print the table."""
     namespaces = peers()
     others = [n for n in namespaces if n != "numpy"]
-    print(f"Python {sys.version.split()[0]}, NumPy {np.__version__}, xpu {xpu.__version__}; times NumPy's; medians of {ROUNDS} rounds")
+    versions = f"Python {sys.version.split()[0]}, NumPy {np.__version__}, xpu {xpu.__version__}"
+    print(f"{versions}; times NumPy's; medians of {ROUNDS} rounds")
     print(f"{'':24}{'NumPy':>10}" + "".join(f"{n:>18}" for n in others))
     for case in CASES:
         row = measure(case, namespaces)

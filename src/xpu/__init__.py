@@ -58,11 +58,12 @@ from xpu._ops.elementwise import (
     positive, pow, power, rad2deg, radians, reciprocal, remainder, right_shift, rint, sign, signbit, sin, sinh,
     spacing, sqrt, square, subtract, tan, tanh, true_divide, trunc, vecdot,
 )
+from xpu._ops.composite import argsort, clip, sort
 from xpu._ops.rest import (
     all, allclose, amax, amin, angle, any, append, apply_along_axis, apply_over_axes, argmax, argmin,
-    argpartition, argsort, argwhere, around, array2string, array_equal, array_equiv, array_repr, array_split,
+    argpartition, argwhere, around, array2string, array_equal, array_equiv, array_repr, array_split,
     array_str, atleast_1d, atleast_2d, atleast_3d, average, bartlett, bincount, blackman, block, bmat,
-    broadcast_arrays, broadcast_to, busday_count, busday_offset, choose, clip, column_stack, compress, concat,
+    broadcast_arrays, broadcast_to, busday_count, busday_offset, choose, column_stack, compress, concat,
     concatenate, convolve, copyto, corrcoef, correlate, count_nonzero, cov, cross, cumprod, cumsum,
     cumulative_prod, cumulative_sum, datetime_as_string, delete, diag, diag_indices, diag_indices_from,
     diagflat, diagonal, diff, digitize, dot, dsplit, dstack, ediff1d, einsum, einsum_path, expand_dims, extract,
@@ -75,7 +76,7 @@ from xpu._ops.rest import (
     pad, partition, percentile, permute_dims, piecewise, place, poly, polyadd, polyder, polydiv, polyfit,
     polyint, polymul, polysub, polyval, prod, ptp, put, put_along_axis, putmask, quantile, ravel,
     ravel_multi_index, real, real_if_close, repeat, reshape, resize, roll, rollaxis, roots, rot90, round, save,
-    savetxt, savez, savez_compressed, searchsorted, select, setdiff1d, setxor1d, sinc, sort, sort_complex,
+    savetxt, savez, savez_compressed, searchsorted, select, setdiff1d, setxor1d, sinc, sort_complex,
     split, squeeze, stack, std, sum, swapaxes, take, take_along_axis, tensordot, tile, trace, transpose,
     trapezoid, tril_indices, tril_indices_from, trim_zeros, triu_indices, triu_indices_from, union1d, unique,
     unique_all, unique_counts, unique_inverse, unique_values, unpackbits, unravel_index, unstack, unwrap, var,

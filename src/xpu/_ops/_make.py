@@ -175,6 +175,8 @@ class UFunc(Function):
             ("subok", True),
         ):
             parameters.append(parameter(name, inspect.Parameter.KEYWORD_ONLY, default))
+        if self.signature is not None:
+            parameters.append(parameter("axis", inspect.Parameter.KEYWORD_ONLY, -1))
         return inspect.Signature(parameters)
 
     def __repr__(self) -> str:
