@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from xpu._backends import HOST
-from xpu._block import Handle, View, settle, shared
+from xpu._block import Handle, View, host_view, settle, shared
 from xpu._call import Call
 from xpu._op import Op
-from xpu._wrap import kinds, own
+from xpu._wrap import kinds
 
 __all__ = ["COPYING", "on_ghosts"]
 
@@ -61,7 +61,10 @@ def _materialise(result: Any, ghosts: list[tuple[np.ndarray[Any, Any], Handle]])
                 readonly = view.readonly or not result.flags.writeable
                 settle(handle, View(view.block, result.shape, result.strides, result.dtype, offset, readonly=readonly))
                 return handle
-        return own(result, scalar=False)
+        handle = kinds.array()  # a view of a NumPy operand beside the ghosts
+        settle(handle, host_view(result, anchored=True))
+        return handle
+    assert not isinstance(result, np.generic), "a ghost has no values to read"
     if isinstance(result, (tuple, list)):
         return type(result)([_materialise(r, ghosts) for r in result])
     return result

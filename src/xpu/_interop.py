@@ -14,7 +14,7 @@ from xpu._gate import gate
 from xpu._op import OPS, Op
 from xpu._ops import rest
 from xpu._ops._make import UFunc, public
-from xpu._wrap import host_call
+from xpu._wrap import host_call, kinds, own
 
 __all__ = ["array_function", "array_ufunc", "read_index"]
 
@@ -37,6 +37,8 @@ def read_index(x: Any, key: Any) -> Any:
         key = parts if isinstance(key, tuple) else parts[0]
     if isinstance(key, (str, list)):
         return rest.item_view(x, key)
+    if not parts and not shaped(x).shape:
+        return x if isinstance(x, kinds.scalar) else own(np.asarray(read(x, HOST))[()], scalar=True)
     if not _is_basic(key):
         return rest.item_get(x, key)
     if len(parts) == len(shaped(x).shape) and parts and all(isinstance(p, (int, np.integer)) for p in parts):

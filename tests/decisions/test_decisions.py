@@ -81,7 +81,7 @@ def test_results_stay_where_they_were_made(there):
 
 def test_pinned_operands_decide():
     a = xpu.ones(10, device="pretend")
-    made, p = events(lambda: a + 1)
+    made, p = events(lambda: a + 1, device="auto")
     assert [(e.device, e.reason) for e in p.events] == [("pretend:0", "an operand is pinned there")]
     assert made.device == "pretend:0"
     assert a.to_device("pretend") is a

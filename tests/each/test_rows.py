@@ -223,6 +223,25 @@ def test_scalars_behave_like_numpys(policy):
     assert isinstance(xpu.arange(6.0)[2], np.float64)
 
 
+def test_an_empty_key_reads_the_value_of_a_0d_array(policy):
+    for value in (3.0, 0.0, True):
+        x = xpu.asarray(value)
+        y = x[()]
+        assert type(y) is xpu.scalar
+        assert y == value
+        assert xpu.isfinite(x)[()]
+        x[...] = 1
+        assert y == value
+        assert x[...].shape == ()
+
+
+def test_views_of_numpy_operands_beside_device_arrays(policy):
+    n = np.arange(3.0)
+    x, y = xpu.broadcast_arrays(xpu.ones((2, 1)) * 2, n)
+    assert type(y) is xpu.ndarray
+    assert (x.shape, y.tolist()) == ((2, 3), [[0, 1, 2], [0, 1, 2]])
+
+
 def test_pickle_and_copies(policy):
     import copy
     import pickle

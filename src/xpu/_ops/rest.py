@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from xpu._op import by_cube, by_product, by_reading, by_sorting
 from xpu._ops._make import Function, function, view
 
@@ -36,13 +38,20 @@ def _host(name: str, **fields: Any) -> Function:
     return function(name, "host", gpu=None, **fields)
 
 
+def _broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
+    """As NumPy's, read-only at once: reading the flags of NumPy's own result warns."""
+    shape = np.broadcast_shapes(*[np.shape(a) for a in args])
+    fits = [isinstance(a, np.ndarray) and a.shape == shape for a in args]
+    return tuple(a if fit else np.broadcast_to(a, shape, subok) for a, fit in zip(args, fits, strict=True))
+
+
 # fmt: off
 # --- manipulation: views stay where they are
 atleast_1d = view("atleast_1d")
 atleast_2d = view("atleast_2d")
 atleast_3d = view("atleast_3d")
 array_split = view("array_split")
-broadcast_arrays = view("broadcast_arrays", arrays=(0, 1))
+broadcast_arrays = view("broadcast_arrays", host=_broadcast_arrays, gpu="self", arrays=(0, 1))
 broadcast_to = view("broadcast_to")
 diagonal = view("diagonal")
 dsplit = view("dsplit")

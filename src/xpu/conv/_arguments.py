@@ -6,7 +6,6 @@ these mistakes and NumPy ``ValueError`` or ``TypeError``; the two classes here a
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -107,7 +106,8 @@ def _dtype(function: str, first: Any, second: Any, names: tuple[str, str]) -> nu
             f"{', '.join(sorted(FLOATS))}; xpu.signal takes every dtype SciPy takes."
         )
         raise ConvDtypeError(message)
-    return one.newbyteorder("=")
+    native: np.dtype[Any] = one.newbyteorder("=")
+    return native
 
 
 def _rank(function: str, name: str, shape: Sizes, rank: int) -> None:
@@ -404,7 +404,7 @@ def transpose_geometry(
     sizes = tuple(
         (n - 1) * s - sum(p) + r + more for n, s, p, r, more in zip(spatial, steps, pads, reach, extra, strict=True)
     )
-    if any(n < 1 for n in sizes) and math.prod(spatial):
+    if any(n < 1 for n in sizes) and 0 not in spatial:
         _fail(
             function,
             f"x of shape {x_shape} with w {w_shape}, stride={steps}, padding={pads} gives spatial sizes {sizes}",
@@ -420,5 +420,5 @@ def transpose_geometry(
         "layout": layout,
     }
     geometry = _resolve(function, "input", full, w_shape, dtype, options)
-    more = tuple(o - n for o, n in zip(geometry.out_spatial, spatial, strict=True))
-    return geometry, more
+    left = tuple(o - n for o, n in zip(geometry.out_spatial, spatial, strict=True))
+    return geometry, left
