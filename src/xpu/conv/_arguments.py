@@ -106,7 +106,7 @@ def _dtype(function: str, first: Any, second: Any, names: tuple[str, str]) -> nu
             f"{', '.join(sorted(FLOATS))}; xpu.signal takes every dtype SciPy takes."
         )
         raise ConvDtypeError(message)
-    native: np.dtype[Any] = one.newbyteorder("=")
+    native: numpy.dtype[Any] = one.newbyteorder("=")
     return native
 
 
