@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from xpu.errors import MachineFileError, nearest, text
 __all__ = ["SCHEMA", "Link", "Machine", "Processor", "Rates", "load", "profile_names", "shipped"]
 
 SCHEMA = 1
-_SHIPPED = Path(__file__).parent / "machines"
+_SHIPPED = os.path.join(os.path.dirname(__file__), "machines")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,10 @@ class Machine:
             "extra": dict(self.extra),
         }
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the machine to a file that ``XPU_MACHINE`` can name."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(json.dumps(self.to_dict(), indent=2) + "\n")
 
     def __str__(self) -> str:
         rows = [f"{self.name}: {self.title}"]
@@ -252,7 +253,7 @@ def from_dict(data: object, where: str = "machine file") -> Machine:
     )
 
 
-def load(path: str | Path) -> Machine:
+def load(path: str | os.PathLike[str]) -> Machine:
     """Read a machine file.
 
     Raises
@@ -262,7 +263,8 @@ def load(path: str | Path) -> Machine:
     OSError
         If it cannot be read.
     """
-    content = Path(path).read_text(encoding="utf-8", errors="replace")
+    with open(path, encoding="utf-8", errors="replace") as file:
+        content = file.read()
     try:
         data = json.loads(content)
     except json.JSONDecodeError as error:
@@ -272,7 +274,7 @@ def load(path: str | Path) -> Machine:
 
 def profile_names() -> list[str]:
     """List the machine profiles that ship with xpu."""
-    return sorted(file.stem for file in _SHIPPED.glob("*.json"))
+    return sorted(name.removesuffix(".json") for name in os.listdir(_SHIPPED) if name.endswith(".json"))
 
 
 def shipped(name: str) -> Machine:
@@ -299,4 +301,4 @@ def shipped(name: str) -> Machine:
         raise MachineFileError(
             text("machine", f"no machine profile {name!r}", f"Shipped profiles: {', '.join(names)}. {hint}".strip())
         )
-    return load(_SHIPPED / f"{name}.json")
+    return load(os.path.join(_SHIPPED, f"{name}.json"))

@@ -6,10 +6,10 @@ It stands apart so that every other file can import it, and so that one test can
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
 
 __all__ = [
     "CheckError",
@@ -27,7 +27,7 @@ __all__ = [
     "XpuWarning",
 ]
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = os.path.dirname(__file__)
 
 
 class XpuError(Exception):

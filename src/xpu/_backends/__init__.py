@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import threading
-from pathlib import Path
 from typing import Any
 
 from xpu import _machine
@@ -49,7 +48,7 @@ _DRIVER_TRACES = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
 def _driver_present() -> bool:
     """Return True if the operating system shows an NVIDIA driver (cheap, makes no CUDA context)."""
     if os.name == "nt":
-        return Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvcuda.dll").exists()
+        return os.path.exists(os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "nvcuda.dll"))
     return any(os.path.exists(trace) for trace in _DRIVER_TRACES)
 
 
