@@ -1,0 +1,111 @@
+"""Convolutions to try cuDNN on, and the cuDNN of this machine, if it has one that can plan."""
+
+import functools
+import json
+
+import numpy
+from hypothesis import strategies as st
+
+from xpu.conv._cudnn_graph import build_plan, device_properties
+from xpu.conv._cudnn_library import CudnnRefusedError, CudnnUnavailableError, load
+from xpu.conv._cudnn_problem import CudnnOptions
+from xpu.conv._geometry import ConvGeometry
+
+KINDS = ("forward", "input", "weight")
+LAYOUTS = ("NCHW", "NHWC")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+DEFAULT = CudnnOptions()
+
+
+class BFloat16:
+    """Stands for ml_dtypes.bfloat16, which is not always installed: planning reads only the name."""
+
+    name = "bfloat16"
+    itemsize = 2
+    kind = "V"
+
+
+def dtype_of(name):
+    return BFloat16() if name == "bfloat16" else numpy.dtype(name)
+
+
+def make(kind="forward", dtype="float32", layout="NCHW", rank=2, **changes):
+    fields = {
+        "batch": 2,
+        "groups": 1,
+        "in_channels": 8,
+        "out_channels": 12,
+        "spatial": (17, 14, 9)[:rank],
+        "kernel": (3, 4, 2)[:rank],
+        "stride": (1,) * rank,
+        "dilation": (1,) * rank,
+        "padding": ((0, 0),) * rank,
+    }
+    fields.update(changes)
+    return ConvGeometry(kind, layout=layout, dtype=dtype_of(dtype), **fields)
+
+
+VARIANTS = {
+    "plain": lambda rank: {},
+    "groups": lambda rank: {"groups": 2},
+    "depthwise": lambda rank: {"groups": 8, "out_channels": 16},
+    "dilation": lambda rank: {"dilation": (3, 2, 2)[:rank]},
+    "stride": lambda rank: {"stride": (2, 3, 2)[:rank]},
+    "padding": lambda rank: {"padding": ((2, 1), (0, 3), (1, 0))[:rank]},
+    "odd": lambda rank: {"in_channels": 3, "out_channels": 5, "batch": 1},
+    "everything": lambda rank: {
+        "groups": 2,
+        "dilation": (2, 1, 2)[:rank],
+        "stride": (2, 2, 1)[:rank],
+        "padding": ((4, 1), (2, 5), (0, 3))[:rank],
+    },
+}
+
+
+@st.composite
+def geometries(draw):
+    rank = draw(st.integers(1, 3))
+    groups = draw(st.integers(1, 3))
+    axis = [draw(st.tuples(*[st.integers(1, 3)] * 3, *[st.integers(0, 3)] * 3)) for _ in range(rank)]
+    kernel, stride, dilation = (tuple(a[i] for a in axis) for i in range(3))
+    padding = tuple((a[3], a[4]) for a in axis)
+    spatial = tuple(
+        max(1, d * (k - 1) + 1 - sum(p) + a[5]) for k, d, p, a in zip(kernel, dilation, padding, axis, strict=True)
+    )
+    return ConvGeometry(
+        draw(st.sampled_from(KINDS)),
+        draw(st.integers(1, 3)),
+        groups,
+        groups * draw(st.integers(1, 3)),
+        groups * draw(st.integers(1, 3)),
+        spatial,
+        kernel,
+        stride,
+        dilation,
+        padding,
+        draw(st.sampled_from(LAYOUTS)),
+        dtype_of(draw(st.sampled_from(DTYPES))),
+    )
+
+
+@functools.cache
+def cudnn_and_device():
+    """The frontend and the H200's description, or the reason why there is none here."""
+    try:
+        cudnn = load()
+    except CudnnUnavailableError as error:
+        return f"cuDNN cannot plan here: {error.reason}"
+    properties = device_properties(cudnn)
+    try:
+        build_plan(cudnn, make(), DEFAULT, properties=properties)
+    except CudnnRefusedError as error:
+        if "SUBLIBRARY_LOADING_FAILED" in error.reason:
+            return f"this cuDNN ({cudnn.backend_version()}) plans only where there is a driver: {error.reason}"
+        raise
+    return cudnn, properties
+
+
+def stored(graph):
+    """What cuDNN itself keeps of a plan: its operation graph and engine, as JSON inside the blob."""
+    blob = bytes(graph.serialize())
+    return json.JSONDecoder().raw_decode(blob[blob.index(b'{"cudnnVersion') :].decode("latin-1"))[0]
