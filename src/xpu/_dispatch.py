@@ -296,6 +296,7 @@ def _inherit(handle: Any, this: Call, where: Backend) -> Any:
 def _run_with_fallback(this: Call, where: Backend, work: Work, settings: Settings) -> tuple[Any, Backend]:
     """Run on the accelerator; out of memory and library errors end on the CPU, once, aloud."""
     expected = _expected(this, work) if settings.check == "both" else None
+    failed: Exception | None = None
     try:
         try:
             result = _run(this, where, work)
@@ -306,10 +307,13 @@ def _run_with_fallback(this: Call, where: Backend, work: Work, settings: Setting
     except where.lost as error:
         return _after_loss(this, where, work, error), HOST
     except (*where.out_of_memory, *where.failures) as error:
-        if settings.on_fallback == "raise" and not isinstance(error, _USERS_FAULT):
-            problem = f"{this.op.name} failed on {where.device} ({type(error).__name__}: {error})"
-            raise FallbackError(text(this.op.name, problem, "on_fallback='raise' forbids the CPU.")) from error
-        return _on_cpu_instead(this, where, work, settings, error), HOST
+        failed = error
+    if failed is not None:  # outside the handler: a mistake of the user's must not trail ours
+        if settings.on_fallback == "raise" and not isinstance(failed, _USERS_FAULT):
+            problem = f"{this.op.name} failed on {where.device} ({type(failed).__name__}: {failed})"
+            remedy = "on_fallback='raise' forbids the CPU."
+            raise FallbackError(text(this.op.name, problem, remedy)) from failed
+        return _on_cpu_instead(this, where, work, settings, failed), HOST
     if expected is not None:
         _compare(this, result, expected)
     return result, where
