@@ -5,20 +5,26 @@
 """
 
 # fmt: off
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy
 from numpy import (
     False_, ScalarType, True_, asmatrix, base_repr, binary_repr, bool, bool_, broadcast, busdaycalendar, byte,
     bytes_, cdouble, character, clongdouble, complex64, complex128, complexfloating, csingle, datetime64,
     datetime_data, double, dtype, e, errstate, euler_gamma, flatiter, flexible, float16, float32, float64,
     floating, format_float_positional, format_float_scientific, frompyfunc, generic, get_include,
-    get_printoptions, getbufsize, geterr, geterrcall, half, index_exp, inexact, inf, int8, int16, int32, int64,
+    get_printoptions, getbufsize, geterr, geterrcall, half, index_exp, inexact, inf, info,
+    int8, int16, int32, int64,
     int_, intc, integer, intp, issubdtype, little_endian, long, longdouble, longlong, matrix, memmap,
     mintypecode, nan, ndenumerate, ndindex, nditer, nested_iters, newaxis, number, object_, pi, poly1d,
     printoptions, promote_types, recarray, record, s_, sctypeDict, set_printoptions, setbufsize, seterr,
+    show_config, show_runtime,
     seterrcall, short, signedinteger, single, str_, timedelta64, typecodes, typename, ubyte, uint, uint8,
     uint16, uint32, uint64, uintc, uintp, ulong, ulonglong, unsignedinteger, ushort, vectorize, void,
 )
 
-from xpu import errors, fft, linalg, random
+from xpu import errors, fft, linalg
 from xpu._array import ndarray
 from xpu._scalar import scalar
 from xpu._backends import (
@@ -86,6 +92,11 @@ from xpu._trace import (
     profile,
 )
 
+if TYPE_CHECKING:
+    from xpu import (
+        char, ctypeslib, dtypes, emath, exceptions, lib, ma, polynomial, random, rec, strings, typing,
+    )
+
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
 
@@ -99,51 +110,74 @@ __all__ = [
     "atleast_2d", "atleast_3d", "average", "bartlett", "base_repr", "binary_repr", "bincount", "bitwise_and",
     "bitwise_count", "bitwise_invert", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
     "bitwise_xor", "blackman", "block", "bmat", "bool", "bool_", "broadcast", "broadcast_arrays",
-    "broadcast_shapes", "broadcast_to", "busday_count", "busday_offset", "busdaycalendar", "byte", "bytes_",
-    "c_", "can_cast", "cbrt", "cdouble", "ceil", "character", "choose", "clip", "clongdouble", "column_stack",
+    "broadcast_shapes", "broadcast_to", "busday_count", "busday_offset", "busdaycalendar", "byte", "bytes_", "c_",
+    "can_cast", "cbrt", "cdouble", "ceil", "char", "character", "choose", "clip", "clongdouble", "column_stack",
     "common_type", "complex128", "complex64", "complexfloating", "compress", "concat", "concatenate", "config",
     "conj", "conjugate", "convolve", "copy", "copysign", "copyto", "corrcoef", "correlate", "cos", "cosh",
-    "count_nonzero", "cov", "cross", "csingle", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum",
-    "datetime64", "datetime_as_string", "datetime_data", "deg2rad", "degrees", "delete", "devices", "diag",
-    "diag_indices", "diag_indices_from", "diagflat", "diagonal", "diff", "digitize", "divide", "divmod", "dot",
-    "double", "dsplit", "dstack", "dtype", "e", "ediff1d", "einsum", "einsum_path", "empty", "empty_like",
-    "equal", "errors", "errstate", "euler_gamma", "exp", "exp2", "expand_dims", "explain", "expm1", "extract",
-    "eye", "fabs", "fft", "fill_diagonal", "finfo", "fix", "flatiter", "flatnonzero", "flexible", "flip",
-    "fliplr", "flipud", "float16", "float32", "float64", "float_power", "floating", "floor", "floor_divide",
-    "fmax", "fmin", "fmod", "format_float_positional", "format_float_scientific", "frexp", "from_dlpack",
-    "frombuffer", "fromfile", "fromfunction", "fromiter", "frompyfunc", "fromregex", "fromstring", "full",
-    "full_like", "gcd", "generic", "genfromtxt", "geomspace", "get_include", "get_printoptions", "getbufsize",
-    "geterr", "geterrcall", "gradient", "greater", "greater_equal", "half", "hamming", "hanning", "heaviside",
-    "histogram", "histogram2d", "histogram_bin_edges", "histogramdd", "hsplit", "hstack", "hypot", "i0",
-    "identity", "iinfo", "imag", "index_exp", "indices", "inexact", "inf", "inner", "insert", "int16", "int32",
-    "int64", "int8", "int_", "intc", "integer", "interp", "intersect1d", "intp", "invert", "is_busday",
-    "isclose", "iscomplex", "iscomplexobj", "isdtype", "isfinite", "isfortran", "isin", "isinf", "isnan",
-    "isnat", "isneginf", "isposinf", "isreal", "isrealobj", "isscalar", "issubdtype", "iterable", "ix_",
-    "kaiser", "kron", "lcm", "ldexp", "left_shift", "less", "less_equal", "lexsort", "linalg", "linspace",
-    "little_endian", "load", "loadtxt", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "logspace", "long", "longdouble", "longlong",
-    "machine", "mask_indices", "matmul", "matrix", "matrix_transpose", "matvec", "max", "maximum",
-    "may_share_memory", "mean", "median", "memmap", "meshgrid", "mgrid", "min", "min_scalar_type", "minimum",
-    "mintypecode", "mod", "modf", "moveaxis", "multiply", "nan", "nan_to_num", "nanargmax", "nanargmin",
+    "count_nonzero", "cov", "cross", "csingle", "ctypeslib", "cumprod", "cumsum", "cumulative_prod",
+    "cumulative_sum", "datetime64", "datetime_as_string", "datetime_data", "deg2rad", "degrees", "delete",
+    "devices", "diag", "diag_indices", "diag_indices_from", "diagflat", "diagonal", "diff", "digitize", "divide",
+    "divmod", "dot", "double", "dsplit", "dstack", "dtype", "dtypes", "e", "ediff1d", "einsum", "einsum_path",
+    "emath", "empty", "empty_like", "equal", "errors", "errstate", "euler_gamma", "exceptions", "exp", "exp2",
+    "expand_dims", "explain", "expm1", "extract", "eye", "fabs", "fft", "fill_diagonal", "finfo", "fix", "flatiter",
+    "flatnonzero", "flexible", "flip", "fliplr", "flipud", "float16", "float32", "float64", "float_power",
+    "floating", "floor", "floor_divide", "fmax", "fmin", "fmod", "format_float_positional",
+    "format_float_scientific", "frexp", "from_dlpack", "frombuffer", "fromfile", "fromfunction", "fromiter",
+    "frompyfunc", "fromregex", "fromstring", "full", "full_like", "gcd", "generic", "genfromtxt", "geomspace",
+    "get_include", "get_printoptions", "getbufsize", "geterr", "geterrcall", "gradient", "greater", "greater_equal",
+    "half", "hamming", "hanning", "heaviside", "histogram", "histogram2d", "histogram_bin_edges", "histogramdd",
+    "hsplit", "hstack", "hypot", "i0", "identity", "iinfo", "imag", "index_exp", "indices", "inexact", "inf",
+    "info", "inner", "insert", "int16", "int32", "int64", "int8", "int_", "intc", "integer", "interp",
+    "intersect1d", "intp", "invert", "is_busday", "isclose", "iscomplex", "iscomplexobj", "isdtype", "isfinite",
+    "isfortran", "isin", "isinf", "isnan", "isnat", "isneginf", "isposinf", "isreal", "isrealobj", "isscalar",
+    "issubdtype", "iterable", "ix_", "kaiser", "kron", "lcm", "ldexp", "left_shift", "less", "less_equal",
+    "lexsort", "lib", "linalg", "linspace", "little_endian", "load", "loadtxt", "log", "log10", "log1p", "log2",
+    "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "logspace", "long",
+    "longdouble", "longlong", "ma", "machine", "mask_indices", "matmul", "matrix", "matrix_transpose", "matvec",
+    "max", "maximum", "may_share_memory", "mean", "median", "memmap", "meshgrid", "mgrid", "min", "min_scalar_type",
+    "minimum", "mintypecode", "mod", "modf", "moveaxis", "multiply", "nan", "nan_to_num", "nanargmax", "nanargmin",
     "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod",
-    "nanquantile", "nanstd", "nansum", "nanvar", "ndarray", "ndenumerate", "ndim", "ndindex", "nditer",
-    "negative", "nested_iters", "newaxis", "nextafter", "no_transfers", "nonzero", "not_equal", "number",
-    "object_", "ogrid", "ones", "ones_like", "outer", "packbits", "pad", "partition", "percentile",
-    "permute_dims", "pi", "piecewise", "place", "poly", "poly1d", "polyadd", "polyder", "polydiv", "polyfit",
-    "polyint", "polymul", "polysub", "polyval", "positive", "pow", "power", "printoptions", "prod", "profile",
-    "promote_types", "ptp", "put", "put_along_axis", "putmask", "quantile", "r_", "rad2deg", "radians",
-    "random", "ravel", "ravel_multi_index", "real", "real_if_close", "recarray", "reciprocal", "record",
-    "remainder", "repeat", "require", "reshape", "resize", "result_type", "right_shift", "rint", "roll",
-    "rollaxis", "roots", "rot90", "round", "s_", "save", "savetxt", "savez", "savez_compressed", "scalar",
-    "sctypeDict", "searchsorted", "select", "set_config", "set_printoptions", "setbufsize", "setdiff1d",
-    "seterr", "seterrcall", "setxor1d", "shape", "shares_memory", "short", "sign", "signbit", "signedinteger",
-    "sin", "sinc", "single", "sinh", "size", "sort", "sort_complex", "spacing", "split", "sqrt", "square",
-    "squeeze", "stack", "std", "str_", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh",
-    "tensordot", "tile", "timedelta64", "trace", "transpose", "trapezoid", "tri", "tril", "tril_indices",
-    "tril_indices_from", "trim_zeros", "triu", "triu_indices", "triu_indices_from", "true_divide", "trunc",
-    "typecodes", "typename", "ubyte", "ufunc", "uint", "uint16", "uint32", "uint64", "uint8", "uintc", "uintp",
-    "ulong", "ulonglong", "union1d", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+    "nanquantile", "nanstd", "nansum", "nanvar", "ndarray", "ndenumerate", "ndim", "ndindex", "nditer", "negative",
+    "nested_iters", "newaxis", "nextafter", "no_transfers", "nonzero", "not_equal", "number", "object_", "ogrid",
+    "ones", "ones_like", "outer", "packbits", "pad", "partition", "percentile", "permute_dims", "pi", "piecewise",
+    "place", "poly", "poly1d", "polyadd", "polyder", "polydiv", "polyfit", "polyint", "polymul", "polynomial",
+    "polysub", "polyval", "positive", "pow", "power", "printoptions", "prod", "profile", "promote_types", "ptp",
+    "put", "put_along_axis", "putmask", "quantile", "r_", "rad2deg", "radians", "random", "ravel",
+    "ravel_multi_index", "real", "real_if_close", "rec", "recarray", "reciprocal", "record", "remainder", "repeat",
+    "require", "reshape", "resize", "result_type", "right_shift", "rint", "roll", "rollaxis", "roots", "rot90",
+    "round", "s_", "save", "savetxt", "savez", "savez_compressed", "scalar", "sctypeDict", "searchsorted", "select",
+    "set_config", "set_printoptions", "setbufsize", "setdiff1d", "seterr", "seterrcall", "setxor1d", "shape",
+    "shares_memory", "short", "show_config", "show_runtime", "sign", "signbit", "signedinteger", "sin", "sinc",
+    "single", "sinh", "size", "sort", "sort_complex", "spacing", "split", "sqrt", "square", "squeeze", "stack",
+    "std", "str_", "strings", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot",
+    "tile", "timedelta64", "trace", "transpose", "trapezoid", "tri", "tril", "tril_indices", "tril_indices_from",
+    "trim_zeros", "triu", "triu_indices", "triu_indices_from", "true_divide", "trunc", "typecodes", "typename",
+    "typing", "ubyte", "ufunc", "uint", "uint16", "uint32", "uint64", "uint8", "uintc", "uintp", "ulong",
+    "ulonglong", "union1d", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values",
     "unpackbits", "unravel_index", "unsignedinteger", "unstack", "unwrap", "ushort", "vander", "var", "vdot",
     "vecdot", "vecmat", "vectorize", "void", "vsplit", "vstack", "where", "zeros", "zeros_like",
 ]
 # fmt: on
+
+# Loaded on first use, as NumPy does: most programs need few of them.
+_SUBMODULES = frozenset({
+    "char", "ctypeslib", "dtypes", "emath", "exceptions", "lib", "ma", "polynomial", "random", "rec", "strings",
+    "typing",
+})
+# NumPy's own: types that it has on some platforms only, and what it is about to drop.
+_NUMPYS_OWN = frozenset({"complex192", "complex256", "core", "f2py", "float96", "float128", "row_stack"})
+
+
+def __getattr__(name: str) -> Any:
+    """Load a submodule on its first use (PEP 562); answer an unknown name with the nearest ones."""
+    if name in _SUBMODULES:
+        return importlib.import_module(f"xpu.{name}")
+    if name in _NUMPYS_OWN:
+        return getattr(numpy, name)
+    hint = "" if name.startswith("_") else errors.nearest(name, __all__)
+    message = f"module 'xpu' has no attribute {name!r}. {hint}"
+    raise AttributeError(message.rstrip(), name=name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_SUBMODULES})

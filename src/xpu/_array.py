@@ -103,7 +103,17 @@ def _takes(other: Any) -> bool:
 _ABSENT = object()
 
 
-class ndarray(Methods):
+class _Arrays(type):
+    """Lets NumPy's own arrays count as arrays: libraries hand them out, and scripts ask."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return type.__instancecheck__(cls, instance) or (cls is kinds.array and isinstance(instance, np.ndarray))
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return type.__subclasscheck__(cls, subclass) or (cls is kinds.array and issubclass(subclass, np.ndarray))
+
+
+class ndarray(Methods, metaclass=_Arrays):
     """An n-dimensional array whose bytes are on the host, on a GPU, or on both.
 
     It is made by the functions of this package (`array`, `zeros`, ...), not by calling the class.
@@ -248,6 +258,11 @@ class ndarray(Methods):
     def ctypes(self) -> Any:
         """NumPy's ctypes object; the array stays on the host from then on."""
         return anchor(self).ctypes
+
+    @property
+    def data(self) -> memoryview:
+        """The buffer; the array stays on the host from then on."""
+        return anchor(self).data  # type: ignore[no-any-return]
 
     # ------------------------------------------------------------------ devices and protocols
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.random import MT19937, PCG64, PCG64DXSM, SFC64, BitGenerator, Philox, SeedSequence
+from numpy.random import MT19937, PCG64, PCG64DXSM, SFC64, BitGenerator, Philox, SeedSequence, bit_generator
 
 from xpu._block import Handle, anchor
 from xpu._dispatch import call
@@ -30,6 +30,7 @@ __all__ = [
     "SeedSequence",
     "beta",
     "binomial",
+    "bit_generator",
     "bytes",
     "chisquare",
     "choice",
@@ -39,6 +40,7 @@ __all__ = [
     "f",
     "gamma",
     "geometric",
+    "get_bit_generator",
     "get_state",
     "gumbel",
     "hypergeometric",
@@ -66,6 +68,7 @@ __all__ = [
     "rayleigh",
     "sample",
     "seed",
+    "set_bit_generator",
     "set_state",
     "shuffle",
     "standard_cauchy",
@@ -173,6 +176,8 @@ exponential = _draw("exponential", np.random.exponential)
 f = _draw("f", np.random.f)
 gamma = _draw("gamma", np.random.gamma)
 geometric = _draw("geometric", np.random.geometric)
+get_bit_generator = np.random.get_bit_generator
+set_bit_generator = np.random.set_bit_generator
 get_state = _draw("get_state", np.random.get_state)
 gumbel = _draw("gumbel", np.random.gumbel)
 hypergeometric = _draw("hypergeometric", np.random.hypergeometric)

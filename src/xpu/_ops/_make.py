@@ -20,7 +20,7 @@ from xpu._op import OPS, Count, Op
 from xpu._ops._gaps import KEYWORDS, MISSING
 from xpu._wrap import enclose, host_call, kinds
 
-__all__ = ["Function", "UFunc", "elementwise", "function", "view"]
+__all__ = ["Function", "UFunc", "elementwise", "function", "numpy_function", "view"]
 
 
 class Function:
@@ -194,7 +194,8 @@ def public(name: str) -> Function:
     return _PUBLIC[name]
 
 
-def _host_function(name: str) -> Callable[..., Any]:
+def numpy_function(name: str) -> Callable[..., Any]:
+    """Return NumPy's function of that path, or one that says that this NumPy has none."""
     found = follow(name, np)
     if found is not None:
         return found  # type: ignore[no-any-return]
@@ -207,7 +208,7 @@ def _host_function(name: str) -> Callable[..., Any]:
 
 
 def _row(name: str, kind: str, fields: dict[str, Any]) -> Op:
-    host = fields.pop("host", None) or _host_function(name)
+    host = fields.pop("host", None) or numpy_function(name)
     gpu = fields.pop("gpu", None if name in MISSING else name)
     op = Op(name, kind, host, gpu, gaps=fields.pop("gaps", KEYWORDS.get(name, frozenset())), **fields)
     OPS[name] = op
@@ -235,7 +236,7 @@ def elementwise(name: str, dtypes: str = "numeric", *, weight: float = 1.0, ulp:
     UFunc
         The public function.
     """
-    host: Any = fields.get("host") or _host_function(name)
+    host: Any = fields.get("host") or numpy_function(name)
     arrays = tuple(range(host.nin))
     writes = tuple(range(host.nin, host.nin + host.nout))
     made = UFunc(
