@@ -262,7 +262,7 @@ class ndarray(Methods, metaclass=_Arrays):
     @property
     def data(self) -> memoryview:
         """The buffer; the array stays on the host from then on."""
-        return anchor(self).data  # type: ignore[no-any-return]
+        return anchor(self).data
 
     # ------------------------------------------------------------------ devices and protocols
 

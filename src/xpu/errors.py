@@ -5,7 +5,6 @@ It stands apart so that every other file can import it, and so that one test can
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 import warnings
@@ -109,6 +108,8 @@ def text(function: str, problem: str, remedy: str = "") -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return a hint with the names closest to a misspelt one, or an empty string."""
+    import difflib  # only for someone who mistyped: import xpu stays cheap
+
     close = difflib.get_close_matches(name, list(names), n=3, cutoff=0.6)
     return f"Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.random import MT19937, PCG64, PCG64DXSM, SFC64, BitGenerator, Philox, SeedSequence, bit_generator
+from numpy.random import MT19937, PCG64, PCG64DXSM, SFC64, BitGenerator, Philox, SeedSequence, bit_generator, mtrand
 
 from xpu._block import Handle, anchor
 from xpu._dispatch import call
@@ -48,6 +48,7 @@ __all__ = [
     "logistic",
     "lognormal",
     "logseries",
+    "mtrand",
     "multinomial",
     "multivariate_normal",
     "negative_binomial",
@@ -176,8 +177,8 @@ exponential = _draw("exponential", np.random.exponential)
 f = _draw("f", np.random.f)
 gamma = _draw("gamma", np.random.gamma)
 geometric = _draw("geometric", np.random.geometric)
-get_bit_generator = np.random.get_bit_generator
-set_bit_generator = np.random.set_bit_generator
+get_bit_generator = mtrand.get_bit_generator
+set_bit_generator = mtrand.set_bit_generator
 get_state = _draw("get_state", np.random.get_state)
 gumbel = _draw("gumbel", np.random.gumbel)
 hypergeometric = _draw("hypergeometric", np.random.hypergeometric)

@@ -10,7 +10,6 @@ import xpu
 LEFT_OUT = {
     "testing": "not yet",
     "test": "runs NumPy's own test suite",
-    "mtrand": "the legacy extension module behind numpy.random",
     "ctypes": "the standard library's module, visible in numpy.ctypeslib by accident",
 }
 SUBMODULES = [
