@@ -192,7 +192,8 @@ class ndarray(Methods, metaclass=_Arrays):
             return raw.flags
         meta = self._meta()
         ghost = np.lib.stride_tricks.as_strided(np.empty(1, meta.dtype), meta.shape, meta.strides)
-        ghost.flags.writeable = not getattr(meta, "readonly", False)
+        if getattr(meta, "readonly", False):
+            ghost.flags.writeable = False
         return ghost.flags
 
     @property

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xpu._backends import HOST, Backend, accelerator, backend, backend_of, machine_for
+from xpu._backends._same import NotAsNumpy
 from xpu._block import (
     Block,
     Handle,
@@ -70,20 +71,17 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if op.view:
         return _stay(this, settings)
     decision, where, work = plan(this, settings)
-    start, moved, count = (
-        where.seconds() if settings.recorders else 0.0,
-        ledger.nbytes,
-        ledger.count,
-    )
+    planned, moved, count = where, ledger.nbytes, ledger.count
+    start, host_start = (where.seconds(), HOST.seconds()) if settings.recorders else (0.0, 0.0)
+    reason = decision.reason
     if where is HOST:
         result = _run(this, HOST, work)
     else:
-        result, where = _run_with_fallback(this, where, work, settings)
+        result, where, trouble = _run_with_fallback(this, where, work, settings)
+        reason = trouble or reason
     if settings.recorders:
-        device, reason = str(where.device), decision.reason
-        if where is HOST and decision.device == ACCELERATOR:
-            reason = "the call failed on the accelerator"
-        _record(this, settings, decision, device, reason, where.seconds() - start, (moved, count))
+        actual = where.seconds() - (start if where is planned else host_start)
+        _record(this, settings, decision, str(where.device), reason, actual, (moved, count))
     return result
 
 
@@ -293,10 +291,14 @@ def _inherit(handle: Any, this: Call, where: Backend) -> Any:
     return handle
 
 
-def _run_with_fallback(this: Call, where: Backend, work: Work, settings: Settings) -> tuple[Any, Backend]:
-    """Run on the accelerator; out of memory and library errors end on the CPU, once, aloud."""
+def _run_with_fallback(this: Call, where: Backend, work: Work, settings: Settings) -> tuple[Any, Backend, str]:
+    """Run on the accelerator; out of memory and library errors end on the CPU, once, aloud.
+
+    Returns the result, where it was made, and why not where it was meant to be.
+    """
     expected = _expected(this, work) if settings.check == "both" else None
     failed: Exception | None = None
+    difference = ""
     try:
         try:
             result = _run(this, where, work)
@@ -304,19 +306,27 @@ def _run_with_fallback(this: Call, where: Backend, work: Work, settings: Setting
             evict(where.device)
             where.release()
             result = _run(this, where, work)
+    except NotAsNumpy as found:
+        difference = f"the GPU's answer would differ from NumPy's: {found}"
     except where.lost as error:
-        return _after_loss(this, where, work, error), HOST
+        return _after_loss(this, where, work, error), HOST, _FAILED
     except (*where.out_of_memory, *where.failures) as error:
         failed = error
-    if failed is not None:  # outside the handler: a mistake of the user's must not trail ours
+    # What follows is outside the handlers: a mistake of the user's must not trail ours.
+    if difference:
+        return _run(this, HOST, work), HOST, difference
+    if failed is not None:
         if settings.on_fallback == "raise" and not isinstance(failed, _USERS_FAULT):
             problem = f"{this.op.name} failed on {where.device} ({type(failed).__name__}: {failed})"
             remedy = "on_fallback='raise' forbids the CPU."
             raise FallbackError(text(this.op.name, problem, remedy)) from failed
-        return _on_cpu_instead(this, where, work, settings, failed), HOST
+        return _on_cpu_instead(this, where, work, settings, failed), HOST, _FAILED
     if expected is not None:
         _compare(this, result, expected)
-    return result, where
+    return result, where, ""
+
+
+_FAILED = "the call failed on the accelerator"
 
 
 # Errors that NumPy raises for bad input too: the CPU decides whether the input was bad.

@@ -17,6 +17,7 @@ from cupy.cuda.memory import OutOfMemoryError
 from cupy_backends.cuda.api.runtime import CUDARuntimeError
 
 from xpu._backends._base import follow
+from xpu._backends._same import as_numpy
 from xpu._device import Device
 from xpu._op import Op, Work
 
@@ -71,7 +72,7 @@ class CupyBackend:
                 found = op.host
             elif path is not None:
                 found = _cupyx(path) if path.startswith("cupyx.") else follow(path, cupy)
-            self._functions[op] = found
+            self._functions[op] = None if found is None else as_numpy(op, found)
         return self._functions[op]
 
     def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from xpu._backends._differences import cupys_way
 from xpu._backends._numpy import NumpyBackend, address, host_bytes, owner
+from xpu._backends._same import as_numpy
 from xpu._device import Device
 from xpu._machine import Machine
 from xpu._op import Op, Work
@@ -113,13 +115,16 @@ class PretendBackend:
         self.fault: Callable[[str], None] = _no_fault
         self.overrides: Mapping[str, Callable[..., Any]] = {}
         self._host = NumpyBackend()
+        self._functions: dict[Op, Callable[..., Any]] = {}
 
     def function(self, op: Op) -> Callable[..., Any] | None:
         """Return NumPy's function where CuPy has one of the same name."""
         if op.gpu is None:
             return None
         self.fault("function:" + op.name)
-        return self.overrides.get(op.name) or op.host
+        if op not in self._functions:
+            self._functions[op] = as_numpy(op, cupys_way(op))
+        return self.overrides.get(op.name) or self._functions[op]
 
     def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:
         """Call NumPy on the arrays behind; the clock advances by the predicted time."""

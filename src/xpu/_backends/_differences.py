@@ -1,0 +1,152 @@
+"""What the pretend device does as CuPy does, where CuPy differs from NumPy.
+
+Without these, a test on the pretend device could not see that xpu fails to give NumPy's answer.
+The behaviours are those of CuPy's documentation ("Differences between CuPy and NumPy").
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from xpu._op import Op
+
+__all__ = ["cupys_way"]
+
+
+def cupys_way(op: Op) -> Callable[..., Any]:
+    """Return the row's NumPy function, behaving as CuPy's."""
+    own = _DIFFERENT.get(op.name)
+    if own is not None:
+        return own
+    return _c_ordered(op.host) if op.kind == "elementwise" else op.host
+
+
+def _c_ordered(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Results are in C order, whatever the order of the operands."""
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        made = function(*args, **kwargs)
+        if kwargs.get("out") is not None or len(args) > getattr(function, "nin", len(args)):
+            return made
+        return tuple(map(_in_c_order, made)) if isinstance(made, tuple) else _in_c_order(made)
+
+    return called
+
+
+def _in_c_order(made: Any) -> Any:
+    return np.ascontiguousarray(made) if isinstance(made, np.ndarray) and made.ndim else made
+
+
+def _wrapped(index: Any, length: int) -> Any:
+    """An index out of bounds comes round to the other end."""
+    return index % length if isinstance(index, np.ndarray) and index.dtype.kind in "iu" and length else index
+
+
+def _wrapped_key(x: np.ndarray[Any, Any], key: Any) -> Any:
+    parts = key if isinstance(key, tuple) else (key,)
+    if not any(isinstance(p, np.ndarray) and p.dtype.kind in "iu" for p in parts):
+        return key
+    taken = sum(0 if p is None or p is Ellipsis else p.ndim if _is_mask(p) else 1 for p in parts)
+    made, axis = [], 0
+    for part in parts:
+        if part is Ellipsis:
+            axis += x.ndim - taken
+            made.append(part)
+            continue
+        made.append(_wrapped(part, x.shape[axis]) if axis < x.ndim else part)
+        axis += 0 if part is None else part.ndim if _is_mask(part) else 1
+    return tuple(made) if isinstance(key, tuple) else made[0]
+
+
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, np.ndarray) and part.dtype.kind == "b"
+
+
+def _getitem(x: np.ndarray[Any, Any], key: Any) -> Any:
+    return x[_wrapped_key(x, key)]
+
+
+def _setitem(x: np.ndarray[Any, Any], key: Any, value: Any) -> None:
+    """Of several writes to one element the first wins here: as good as any other."""
+    key = _wrapped_key(x, key)
+    value = _saturated(value, x.dtype)
+    if isinstance(key, np.ndarray) and key.dtype.kind in "iu" and isinstance(value, np.ndarray) and value.ndim:
+        x[key.reshape(-1)[::-1]] = np.broadcast_to(value, key.shape + x.shape[1:]).reshape(-1, *x.shape[1:])[::-1]
+        return
+    x[key] = value
+
+
+def _saturated(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A float that an integer type cannot hold becomes its nearest value, NaN zero (CUDA's conversions)."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fc" or dtype.kind not in "iu":
+        return value
+    limits = np.iinfo(dtype)
+    real = np.nan_to_num(value.real.astype(np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    made = np.trunc(np.clip(real, float(limits.min), np.nextafter(float(limits.max), 0))).astype(dtype)
+    made[real >= float(limits.max)] = limits.max
+    return made
+
+
+def _astype(x: Any, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+    return _saturated(x, np.dtype(dtype)).astype(dtype, *args, **kwargs)
+
+
+def _take(a: Any, indices: Any, axis: int | None = None, **kwargs: Any) -> Any:
+    return np.take(a, _wrapped(indices, a.size if axis is None else a.shape[axis]), axis, **kwargs)
+
+
+def _take_along_axis(a: Any, indices: Any, axis: int | None = -1) -> Any:
+    return np.take_along_axis(a, _wrapped(indices, a.size if axis is None else a.shape[axis]), axis)
+
+
+def _put(a: Any, ind: Any, v: Any, mode: str = "wrap") -> None:
+    flat = np.asarray(ind).reshape(-1)
+    np.put(a, flat[::-1], np.resize(_saturated(np.asarray(v), a.dtype), flat.shape)[::-1], "wrap")
+
+
+def _put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> None:
+    length = arr.size if axis is None else arr.shape[axis]
+    before = 0 if axis is None else axis % arr.ndim
+    backwards = (*[slice(None)] * before, slice(None, None, -1))
+    values = np.broadcast_to(_saturated(np.asarray(values), arr.dtype), indices.shape)
+    np.put_along_axis(arr, _wrapped(indices, length)[backwards], values[backwards], axis)
+
+
+def _delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    return np.delete(arr, _wrapped(obj, arr.size if axis is None else arr.shape[axis]), axis)
+
+
+def _passing_over_nan(function: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Minima and maxima of complex numbers pass over NaN."""
+    if x.dtype.kind == "c":
+        x = np.where(np.isnan(x), x.reshape(-1)[:1], x) if x.size else x
+    return function(x, *args, **kwargs)
+
+
+def _power(x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
+    """A negative integer power of an integer is an integer."""
+    if np.result_type(x, y).kind == "i" and np.any(np.less(y, 0)):
+        return np.trunc(np.power(np.asarray(x, float), y)).astype(np.result_type(x, y))
+    return np.power(x, y, *args, **kwargs)
+
+
+_DIFFERENT: Mapping[str, Callable[..., Any]] = {
+    "getitem": _getitem,
+    "setitem": _setitem,
+    "astype": _astype,
+    "take": _take,
+    "take_along_axis": _take_along_axis,
+    "put": _put,
+    "put_along_axis": _put_along_axis,
+    "delete": _delete,
+    "power": _power,
+    "pow": _power,
+    **{
+        name: functools.partial(_passing_over_nan, getattr(np, name))
+        for name in ("max", "min", "amax", "amin", "argmax", "argmin")
+    },
+}

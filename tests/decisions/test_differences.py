@@ -1,0 +1,234 @@
+"""NumPy's answer where CuPy's differs: the list of CuPy's documentation, item by item.
+
+The pretend device behaves as CuPy does for these (`xpu._backends._differences`), so each test fails
+without its guard. Where nothing can differ the call must stay on the device.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import xpu
+from xpu._backends._differences import cupys_way
+from xpu._op import OPS
+
+DIFFERS = "the GPU's answer would differ from NumPy's: "
+
+
+@pytest.fixture(autouse=True)
+def on_the_device():
+    with xpu.config(device="pretend", on_fallback="raise"):
+        yield
+
+
+def _run(f, *args):
+    """Return NumPy's result, xpu's, and the device and reason of the last call."""
+    with xpu.profile() as p:
+        got = f(xpu, *[xpu.array(a) for a in args])
+        last = p.events[-1]
+    return f(np, *[np.array(a) for a in args]), got, last.device, last.reason
+
+
+def _same(expected, got):
+    got = xpu.asnumpy(got)
+    assert got.dtype == expected.dtype
+    np.testing.assert_array_equal(got, expected)
+
+
+# --- 1. conversions of floats to integers
+
+
+@pytest.mark.parametrize("to", ["int8", "uint8", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("value", [-1.5, 300.0, 1e20, np.inf, -np.inf, np.nan])
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+def test_a_float_that_does_not_fit_is_cast_by_numpy(to, value):
+    expected, got, device, reason = _run(lambda xp, x: x.astype(to), [1.0, value, 2.0])
+    _same(expected, got)
+    fits = np.isfinite(value) and np.iinfo(to).min <= np.trunc(value) <= np.iinfo(to).max
+    assert (device, reason.startswith(DIFFERS)) == (("pretend:0", False) if fits else ("cpu", True))
+
+
+def test_a_float_written_into_integers_is_cast_by_numpy():
+    def write(xp, a, v):
+        a[1:] = v
+        return a
+
+    with np.errstate(invalid="ignore"):
+        expected, got, *_ = _run(write, np.zeros(3, np.uint8), [-1.0, 999.0])
+    _same(expected, got)
+
+
+def test_unsafe_casting_in_a_ufunc_runs_on_the_host():
+    def run(xp, a):
+        out = xp.zeros(2, xp.uint8)
+        return xp.multiply(a, 2.0, out=out, casting="unsafe")
+
+    with np.errstate(invalid="ignore"):
+        expected, got, device, reason = _run(run, [-3.0, 400.0])
+    _same(expected, got)
+    assert device == "cpu"
+    assert "casting='unsafe'" in reason
+
+
+# --- 3. indices out of bounds
+
+READS = {
+    "getitem": lambda xp, a, i: a[i],
+    "getitem of an axis": lambda xp, a, i: a.reshape(5, 1)[i, 0],
+    "take": lambda xp, a, i: xp.take(a, i),
+    "take_along_axis": lambda xp, a, i: xp.take_along_axis(a, i, 0),
+    "delete": lambda xp, a, i: xp.delete(a, i),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+@pytest.mark.parametrize("bad", [5, -6, 99])
+def test_an_index_out_of_bounds_raises(name, bad):
+    a, i = xpu.arange(5.0), xpu.array([0, bad])
+    with pytest.raises(IndexError, match="out of bounds"):
+        READS[name](xpu, a, i)
+
+
+@pytest.mark.parametrize("name", READS)
+def test_an_index_in_bounds_stays_on_the_device(name):
+    expected, got, device, _ = _run(READS[name], np.arange(5.0), [0, -5, 4])
+    _same(expected, got)
+    assert device == "pretend:0"
+
+
+def test_a_write_out_of_bounds_raises_and_writes_nothing():
+    a = xpu.arange(4.0)
+    with pytest.raises(IndexError, match="out of bounds"):
+        a[xpu.array([1, 4])] = xpu.array([9.0, 9.0])
+    assert a.tolist() == [0.0, 1.0, 2.0, 3.0]
+
+
+# --- 4. repeated indices
+
+WRITES = {
+    "setitem": lambda xp, a, i, v: a.__setitem__(i, v),
+    "setitem of rows": lambda xp, a, i, v: a.reshape(6, 1).__setitem__(i, v.reshape(-1, 1)),
+    "put": lambda xp, a, i, v: xp.put(a, i, v),
+    "put_along_axis": lambda xp, a, i, v: xp.put_along_axis(a, i, v, 0),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+@given(indices=st.lists(st.integers(-6, 5), min_size=1, max_size=8))
+def test_of_repeated_writes_the_last_wins(name, indices):
+    def write(xp, a, i, v):
+        WRITES[name](xp, a, i, v)
+        return a
+
+    expected, got, device, reason = _run(write, np.zeros(6), indices, np.arange(1.0, len(indices) + 1))
+    _same(expected, got)
+    repeats = len({i % 6 for i in indices}) < len(indices)
+    assert device == ("cpu" if repeats else "pretend:0")
+    assert ("more than once" in reason) == repeats
+
+
+def test_one_value_for_repeated_indices_stays_on_the_device():
+    def write(xp, a, i):
+        a[i] = 7.0
+        return a
+
+    expected, got, device, _ = _run(write, np.zeros(4), [1, 1, 2])
+    _same(expected, got)
+    assert device == "pretend:0"
+
+
+# --- 5. reductions give 0-d arrays there, scalars here
+
+
+def test_a_reduction_gives_a_scalar():
+    total = xpu.arange(3.0).sum()
+    assert type(total) is xpu.scalar
+    assert hash(total) == hash(3.0)
+
+
+# --- 2, 6, 7, 9. random numbers, matrices, other dtypes
+
+
+def test_random_numbers_are_numpys_stream_for_any_seed():
+    for seed in (3, [1, 2, 3]):
+        _same(np.random.default_rng(seed).normal(size=4), xpu.random.default_rng(seed).normal(size=4))
+        _same(np.random.RandomState(seed).rand(4), xpu.random.RandomState(seed).rand(4))
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_matrices_are_numpys():
+    made = xpu.asmatrix(xpu.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert type(made * made) is np.matrix
+    assert (made * made).tolist() == [[7.0, 10.0], [15.0, 22.0]]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["a", "bc"], np.array(["2020-01-01", "2021-01-01"], "M8[D]"), np.array([(1, 2.0)], "i4,f8"), [None, 1]],
+    ids=["str", "datetime", "structured", "object"],
+)
+def test_dtypes_that_only_the_host_has_stay_there(values):
+    expected, got, device, _ = _run(lambda xp, a: xp.concatenate([a, a]), values)
+    assert xpu.asnumpy(got).tolist() == expected.tolist()
+    assert device == "cpu"
+
+
+# --- 8. lists and NumPy arrays as operands
+
+
+def test_ufuncs_take_lists_and_numpy_arrays():
+    _same(np.array([2.0, 4.0]), xpu.add(xpu.array([1.0, 2.0]), [1.0, 2.0]))
+    _same(np.array([2.0, 4.0]), xpu.array([1.0, 2.0]) + np.array([1.0, 2.0]))
+
+
+# --- 10. NaN among complex numbers
+
+
+@pytest.mark.parametrize("name", ["max", "min", "argmax", "argmin"])
+@pytest.mark.parametrize("where_nan", [0, 2])
+def test_nan_decides_minima_and_maxima_of_complex_numbers(name, where_nan):
+    values = np.array([3 + 1j, 1 - 2j, 2 + 0j, 0.5j])
+    expected, got, device, _ = _run(lambda xp, a: getattr(xp, name)(a), values)
+    assert (xpu.asnumpy(got) == expected, device) == (True, "pretend:0")
+    values[where_nan] = complex(np.nan, 1)
+    expected, got, device, reason = _run(lambda xp, a: getattr(xp, name)(a), values)
+    np.testing.assert_equal(xpu.asnumpy(got), np.asarray(expected))
+    assert device == "cpu"
+    assert "NaN" in reason
+
+
+# --- 11. order of elements in memory
+
+
+@pytest.mark.parametrize("f", [lambda a: a + a, lambda a: -a, lambda a: a * 2.0], ids=["a + a", "-a", "a * 2"])
+def test_fortran_order_is_kept(f):
+    theirs = f(np.asfortranarray(np.arange(6.0).reshape(2, 3)))
+    ours = f(xpu.asfortranarray(xpu.arange(6.0).reshape(2, 3)))
+    assert str(ours.device) == "pretend:0"
+    assert ours.strides == theirs.strides
+    assert ours.flags.f_contiguous
+    assert ours.ravel("K").tolist() == theirs.ravel("K").tolist()
+
+
+# --- what NumPy refuses
+
+
+def test_a_negative_power_of_integers_raises():
+    with pytest.raises(ValueError, match="negative integer powers"):
+        xpu.array([2, 3]) ** xpu.array([1, -1])
+    with pytest.raises(ValueError, match="negative integer powers"):
+        xpu.array([2, 3]) ** -1
+
+
+# --- the pretend device does differ
+
+
+def test_the_pretend_device_differs_as_cupy_does():
+    a = np.zeros(3)
+    cupys_way(OPS["setitem"])(a, np.array([1, 1]), np.array([5.0, 6.0]))
+    assert a.tolist() == [0.0, 5.0, 0.0]
+    assert cupys_way(OPS["getitem"])(np.arange(3), np.array([3, -4])).tolist() == [0, 2]
+    assert cupys_way(OPS["astype"])(np.array([-1.0, 300.0, np.nan]), np.uint8).tolist() == [0, 255, 0]
+    assert cupys_way(OPS["max"])(np.array([1 + 0j, np.nan])) == 1
+    assert cupys_way(OPS["add"])(*[np.asfortranarray(np.ones((2, 2)))] * 2).flags.c_contiguous
