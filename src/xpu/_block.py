@@ -61,6 +61,8 @@ def _account(nbytes: int, source: Device, target: Device) -> None:
         warn_user(TransferWarning(text("config(on_transfer=...)", problem)))
     ledger.nbytes += nbytes
     ledger.count += bool(nbytes)
+    for recorder in current().recorders:
+        recorder.moved(nbytes)
 
 
 class Block:

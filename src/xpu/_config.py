@@ -75,6 +75,9 @@ class Recorder(Protocol):
     def record(self, event: Any) -> None:
         """Take one event."""
 
+    def moved(self, nbytes: int) -> None:
+        """Take the size of one transfer."""
+
 
 class Settings:
     """Resolved values of all settings, and the recorders that listen."""

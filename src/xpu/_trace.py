@@ -67,6 +67,8 @@ class profile:
     ----------
     events : list of Event
         In order.
+    bytes_moved : int
+        Bytes transferred, both directions together, reads by Python (``float(x)``, `print`) included.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class profile:
     """
 
     events: list[Event] = field(default_factory=list)
+    bytes_moved: int = 0
     _stack: list[listening] = field(default_factory=list, repr=False)
 
     def __enter__(self) -> profile:
@@ -98,10 +101,9 @@ class profile:
         """Take one event."""
         self.events.append(event)
 
-    @property
-    def bytes_moved(self) -> int:
-        """Bytes transferred, both directions together."""
-        return sum(e.bytes_moved for e in self.events)
+    def moved(self, nbytes: int) -> None:
+        """Take one transfer, whether an operation or a read by Python caused it."""
+        self.bytes_moved += nbytes
 
     def to_dict(self) -> dict[str, Any]:
         """Return events and totals as plain data."""

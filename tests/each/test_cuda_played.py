@@ -1,0 +1,104 @@
+"""The CUDA backend's dispatch, coherence and decisions, with CuPy's own array type and no GPU.
+
+Kernels and copies are played by NumPy (`tests/played_cuda.py`); nothing here ran on a GPU.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+
+from test_programs_of_views import Programs  # noqa: E402
+
+import xpu  # noqa: E402
+from played_cuda import PlayedCuda, library_has, on_device, seen  # noqa: E402
+from xpu import _backends  # noqa: E402
+from xpu._device import Device  # noqa: E402
+from xpu._op import OPS  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def cuda(monkeypatch):
+    """A played ``cuda:0``."""
+    device = Device("cuda:0")
+    played = PlayedCuda(device)
+    monkeypatch.setitem(_backends._loaded, device, played)
+    _backends.gate.accelerate()
+    return played
+
+
+class OnCuda(Programs):
+    """The random programs of views, with the played GPU for the pretend one."""
+
+    names: ClassVar = {"pretend": "cuda"}
+
+
+TestProgramsOnCuda = OnCuda.TestCase
+TestProgramsOnCuda.settings = settings(settings.get_profile("ci"), stateful_step_count=25)
+
+
+def test_results_are_cupys_arrays_and_stay_there(cuda):
+    with xpu.config(device="cuda"), xpu.profile() as p:
+        a = xpu.arange(6.0).reshape(2, 3)
+        b = xpu.sin(a) + a.T.sum()
+        assert b.device == "cuda:0"
+        expected = np.sin(np.arange(6.0).reshape(2, 3)) + 15.0
+        np.testing.assert_allclose(xpu.asnumpy(b), expected)
+    assert {e.device for e in p.events} == {"cuda:0"}
+    assert len(cuda.ran) >= 3
+
+
+def test_a_cupy_array_is_an_operand_without_a_copy(cuda):
+    raw = on_device(np.arange(4.0))
+    with xpu.config(device="cuda"), xpu.profile() as p:
+        made = xpu.multiply(raw, 2.0)
+    assert p.bytes_moved == 0
+    assert made.device == "cuda:0"
+    assert xpu.asnumpy(made).tolist() == [0.0, 2.0, 4.0, 6.0]
+
+
+def test_a_write_through_a_view_reaches_cupys_memory(cuda):
+    raw = on_device(np.zeros(4))
+    with xpu.config(device="cuda"):
+        a = xpu.add(raw, 0.0)
+        a[1::2] = 5.0
+        assert xpu.asnumpy(a).tolist() == [0.0, 5.0, 0.0, 5.0]
+    assert seen(raw).tolist() == [0.0] * 4
+
+
+def test_what_cupy_lacks_runs_on_the_cpu_with_that_reason(cuda):
+    with xpu.config(device="cuda", on_fallback="raise"), xpu.profile() as p:
+        xpu.insert(xpu.ones(3), 1, 2.0)
+        xpu.sum(xpu.ones(3), where=[True, False, True])
+        xpu.vecdot(xpu.ones(3), xpu.ones(3))
+    assert [(e.op, e.device, e.reason) for e in p.events if e.op in ("insert", "sum", "vecdot")] == [
+        ("insert", "cpu", "the GPU library has no insert"),
+        ("sum", "cpu", "the GPU library's sum has no where="),
+        ("vecdot", "cpu", "the GPU library has no vecdot"),
+    ]
+
+
+def test_an_index_out_of_bounds_raises_numpys_error(cuda):
+    with xpu.config(device="cuda"), pytest.raises(IndexError, match="out of bounds"):
+        xpu.arange(3.0)[xpu.array([3])]
+
+
+def test_no_transfers_counts_both_directions(cuda):
+    a = xpu.arange(5.0)
+    with xpu.config(device="cuda"), xpu.profile() as p:
+        b = a + 1.0
+        xpu.asnumpy(b)
+    assert p.bytes_moved == 80
+    with xpu.no_transfers(), pytest.raises(xpu.errors.TransferError):
+        xpu.asnumpy(xpu.ones(3).to_device("cuda"))
+
+
+@pytest.mark.parametrize("name", sorted(n for n, op in OPS.items() if op.gpu is not None and "." not in n))
+def test_every_row_that_names_a_function_of_cupy_finds_it(name):
+    op = OPS[name]
+    if op.gpu.startswith("cupyx."):
+        pytest.skip("cupyx loads CUDA libraries on import of some modules; its own table is tested apart")
+    assert library_has(op)
