@@ -227,7 +227,7 @@ def _on_host(raw: Raw) -> Raw:
 def _adopt(result: Any, where: Backend, raws: list[tuple[Raw, Any]], this: Call) -> Any:
     """Turn raw results into handles, keeping NumPy's sharing of memory and identity."""
     raw_type: Any = where.raw_type
-    if isinstance(result, raw_type):
+    if type(result) is raw_type or (where is not HOST and isinstance(result, raw_type)):  # not NumPy's subclasses
         for raw, operand in raws:
             if raw is result:
                 return operand if isinstance(operand, Handle) else _foreign(result, where)

@@ -19,8 +19,14 @@ def there():
         return xpu.asarray(np.arange(1000.0)) + 0
 
 
+def _on_the_host():
+    """As `there`, on the host whatever the process is set to."""
+    with xpu.config(device="cpu"):
+        return xpu.asarray(np.ones(1000))
+
+
 def test_forced_device_runs_there_and_moves_each_operand_once():
-    a = xpu.asarray(np.ones(1000))
+    a = _on_the_host()
     _, p = events(lambda: (a + a) * a, device="pretend")
     assert [(e.op, e.device, e.reason) for e in p.events] == [
         ("add", "pretend:0", "forced by config(device=...)"),
@@ -30,7 +36,7 @@ def test_forced_device_runs_there_and_moves_each_operand_once():
 
 
 def test_second_use_finds_the_replica():
-    a = xpu.asarray(np.ones(1000))
+    a = _on_the_host()
     _, p = events(lambda: [xpu.sin(a) for _ in range(3)], device="pretend")
     assert [e.bytes_moved for e in p.events] == [8000, 0, 0]
 

@@ -87,7 +87,8 @@ def test_an_index_out_of_bounds_raises_numpys_error(cuda):
 
 
 def test_no_transfers_counts_both_directions(cuda):
-    a = xpu.arange(5.0)
+    with xpu.config(device="cpu"):
+        a = xpu.arange(5.0)
     with xpu.config(device="cuda"), xpu.profile() as p:
         b = a + 1.0
         xpu.asnumpy(b)

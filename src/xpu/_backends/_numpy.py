@@ -20,8 +20,11 @@ Host = np.ndarray[Any, Any]
 
 def owner(array: Host) -> Host:
     """Return the array at the end of the chain of bases: the one that stands for the memory."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
+    base = array.base
+    while base is not None:
+        if isinstance(base, np.ndarray):
+            array = base
+        base = getattr(base, "base", None)  # `as_strided` holds its array through a go-between
     return array
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from xpu._backends import HOST, backend, backend_of
+from xpu._backends import HOST, accelerator, backend, backend_of
 from xpu._block import (
     Handle,
     devices_of,
@@ -21,6 +21,7 @@ from xpu._block import (
     settle,
     shaped,
     shared,
+    write,
 )
 from xpu._config import current
 from xpu._device import CPU, Device, parse
@@ -224,7 +225,16 @@ def asarray(
     raw = np.array(obj, dtype, order=order or "K", copy=True)
     if raw.base is not None and not gate.open:
         raw = raw.copy(order="K")
-    return wrap(raw) if gate.open else own(raw, scalar=False)
+    return wrap(raw) if gate.open else _where_forced(own(raw, scalar=False), raw.dtype)
+
+
+def _where_forced(made: Any, dtype: np.dtype[Any]) -> Any:
+    """Move a new array to the device that settings force every operation to; `auto` waits for a use."""
+    settings = current()
+    target = None if settings.device in ("auto", "cpu") or host_only(dtype) else accelerator(settings)
+    if target is not None:
+        write(made, target)
+    return made
 
 
 def _from_handle(x: Any, dtype: Any, order: Any, copy: bool | None) -> Any:
