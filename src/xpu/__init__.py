@@ -21,7 +21,7 @@ from numpy import (
     printoptions, promote_types, recarray, record, s_, sctypeDict, set_printoptions, setbufsize, seterr,
     show_config, show_runtime,
     seterrcall, short, signedinteger, single, str_, timedelta64, typecodes, typename, ubyte, uint, uint8,
-    uint16, uint32, uint64, uintc, uintp, ulong, ulonglong, unsignedinteger, ushort, vectorize, void,
+    uint16, uint32, uint64, uintc, uintp, ulong, ulonglong, unsignedinteger, ushort, void,
 )
 
 from xpu import errors, fft, linalg
@@ -38,6 +38,9 @@ from xpu._device import (
 )
 from xpu._explain import (
     explain, no_transfers,
+)
+from xpu._kernels._vectorize import (
+    vectorize,
 )
 from xpu._namespace import (
     __array_namespace_info__, astype, broadcast_shapes, can_cast, common_type, finfo, iinfo, iscomplexobj,

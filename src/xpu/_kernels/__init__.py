@@ -1,0 +1,1 @@
+"""Kernels that users write in Python: scalar functions (`vectorize`) and array expressions (`fuse`)."""

@@ -1,0 +1,86 @@
+"""The CUDA half without a GPU: translation to CUDA C, and compilation for sm_90 by NVRTC."""
+
+import importlib
+import re
+
+import numpy as np
+import pytest
+from test_vectorize import branchy, newton, soft, wave
+
+from xpu._kernels import _cuda
+
+cupy = pytest.importorskip("cupy", reason="CuPy translates the function", exc_type=ImportError)
+_C_NAMES = {"f": "float", "d": "double", "q": "long long", "l": "long long"}
+
+
+def source(f, chars):
+    """Return CUDA C for `f` over arrays of these dtypes, with a kernel around it."""
+    interface = importlib.import_module("cupyx.jit._interface")
+    cuda_types = importlib.import_module("cupyx.jit._cuda_types")
+    function = interface._CudaFunction(_cuda.twin(f), "numpy", device=True)
+    made = function._emit_code_from_types([cuda_types.Scalar(np.dtype(c)) for c in chars])
+    parameters = ", ".join(f"const {_C_NAMES[c]}* a{i}" for i, c in enumerate(chars))
+    arguments = ", ".join(f"a{i}[t]" for i in range(len(chars)))
+    return (
+        "#include <cupy/complex.cuh>\n#include <cupy/carray.cuh>\n"
+        f'{made.code}\nextern "C" __global__ void kernel({parameters}, {made.return_type}* out) '
+        f"{{ int t = threadIdx.x; out[t] = {made.func_name}({arguments}); }}"
+    )
+
+
+CASES = [(soft, "ddd"), (soft, "fff"), (wave, "d"), (wave, "f"), (newton, "d"), (branchy, "dd")]
+
+
+@pytest.mark.parametrize(("f", "chars"), CASES, ids=lambda v: getattr(v, "__name__", v))
+def test_translation(f, chars):
+    text = source(f, chars)
+    assert re.search(rf"__device__ .*\b{f.__name__}\w*\(", text)
+    assert text.count("if (") >= (f in (soft, branchy)) * 2
+
+
+def test_branches_of_different_widths_are_widened():
+    with pytest.raises(ValueError, match="return"):
+        source(branchy, "ff")
+    seen = []
+    ways = _cuda.kernel(branchy, (np.dtype("f4"),) * 2, np.dtype("f4"))
+
+    class Wide(np.ndarray):
+        def astype(self, dtype):
+            seen.append(np.dtype(dtype))
+            return np.asarray(self).astype(dtype)
+
+    x = np.ones(3, "f4").view(Wide)
+    with pytest.raises((TypeError, RuntimeError), match="no way to run it on the GPU|driver"):
+        ways(x, x)  # NumPy's arrays reach the launch, after the widening
+    assert seen == [np.dtype("f8")] * 2
+
+
+@pytest.mark.parametrize(("f", "chars"), CASES, ids=lambda v: getattr(v, "__name__", v))
+def test_compiles_for_sm_90(f, chars):
+    nvrtc = compiler()
+    assert len(nvrtc(source(f, chars))) > 1000
+
+
+def compiler():
+    """Return a function from CUDA C to a cubin for sm_90, or skip."""
+    core = pytest.importorskip("cuda.core", reason="cuda-core compiles without a GPU")
+    pathfinder = pytest.importorskip("cuda.pathfinder", reason="cuda-pathfinder finds the CUDA headers")
+    headers = pathfinder.find_nvidia_header_directory("cudart")
+    if headers is None:
+        pytest.skip("the CUDA runtime's headers are not installed")
+    inner = importlib.import_module("cupy._core.core")
+    private = [inner._get_header_dir_path()]
+    options = inner._get_cccl_include_options()
+    private += [o.removeprefix("-I") for o in options]
+
+    def compile_(text):
+        chosen = core.ProgramOptions(
+            arch="sm_90",
+            std="c++17",
+            include_path=[*private, headers],
+            define_macro=["CUPY_JIT_MODE"],
+            device_as_default_execution_space=True,
+        )
+        return core.Program(text, "c++", chosen).compile("cubin").code
+
+    return compile_
