@@ -83,7 +83,6 @@ class Settings:
     """Resolved values of all settings, and the recorders that listen."""
 
     __slots__ = (
-        "_watching",
         "autotune",
         "check",
         "deterministic",
@@ -92,6 +91,7 @@ class Settings:
         "on_transfer",
         "recorders",
         "tf32",
+        "watching",
     )
     device: str
     on_transfer: str
@@ -110,14 +110,14 @@ class Settings:
         self.tf32 = values["tf32"]
         self.autotune = values["autotune"]
         self.recorders = recorders
-        self._watching = bool(recorders) or self.device not in ("auto", "cpu") or self.check != "off"
-        if self._watching:
+        self.watching = bool(recorders) or self.device not in ("auto", "cpu") or self.check != "off"
+        if self.watching:
             gate.watch(+1)
 
     def __del__(self) -> None:
         # A task may outlive the `with` block whose settings it inherited: the gate opens again
         # only when nobody holds the settings any more.
-        if getattr(self, "_watching", False):
+        if getattr(self, "watching", False):
             gate.watch(-1)
 
     def values(self) -> dict[str, Any]:

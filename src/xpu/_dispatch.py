@@ -22,12 +22,10 @@ from xpu._block import (
     devices_of,
     evict,
     home,
-    host_view,
     ledger,
     lift,
     lower,
     read,
-    settle,
     shaped,
     shared,
     write,
@@ -35,12 +33,13 @@ from xpu._block import (
 from xpu._call import Call
 from xpu._config import Settings, current
 from xpu._device import CPU
-from xpu._gate import gate
 from xpu._ghosts import COPYING, on_ghosts
 from xpu._op import Op, Shaped, Work, host_only
 from xpu._placement import ACCELERATOR, Decision, Operand, Policy, decide
+from xpu._results import adopt
+from xpu._short import TOO_MUCH, on_few_bytes
 from xpu._trace import Event, user_line
-from xpu._wrap import kinds, own, wrap
+from xpu._wrap import kinds, own
 from xpu.errors import CheckError, DeviceLostError, FallbackError, FallbackWarning, text, warn_user
 
 __all__ = ["call", "plan", "unborn"]
@@ -67,6 +66,10 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         Handles for arrays, anything else as the library gave it.
     """
     settings = current()
+    if not settings.watching:
+        result = on_few_bytes(op, args, kwargs)
+        if result is not TOO_MUCH:
+            return result
     this = Call(op, args, kwargs)
     if op.view:
         return _stay(this, settings)
@@ -216,59 +219,17 @@ def _run(this: Call, where: Backend, work: Work) -> Any:
         view = home(written) if isinstance(written, Handle) else None
         if view is not None:
             view.block.written(where.device)
-    return _adopt(result, where, raws, this)
+
+    def fresh(raw: Raw) -> Any:
+        scalar = raw.ndim == 0 and where is not HOST and not this.op.keeps_0d
+        return _inherit(own(raw, scalar=scalar), this, where)
+
+    return adopt(result, where, raws, fresh)
 
 
 def _on_host(raw: Raw) -> Raw:
     source = backend_of(raw)
     return raw if source is None else lower(raw, source)
-
-
-def _adopt(result: Any, where: Backend, raws: list[tuple[Raw, Any]], this: Call) -> Any:
-    """Turn raw results into handles, keeping NumPy's sharing of memory and identity."""
-    raw_type: Any = where.raw_type
-    if type(result) is raw_type or (where is not HOST and isinstance(result, raw_type)):  # not NumPy's subclasses
-        for raw, operand in raws:
-            if raw is result:
-                return operand if isinstance(operand, Handle) else _foreign(result, where)
-        base = getattr(result, "base", True)
-        if base is not None and where is HOST:
-            for raw, operand in raws:
-                if isinstance(raw, np.ndarray) and HOST.shares(result, raw):
-                    return _window(result, operand, where)
-        elif where is not HOST:
-            for raw, operand in raws:
-                if result.nbytes and where.shares(result, raw):
-                    return _window(result, operand, where)
-        scalar = result.ndim == 0 and where is not HOST and not this.op.keeps_0d
-        return _inherit(own(result, scalar=scalar), this, where)
-    if isinstance(result, np.generic):
-        return own(result, scalar=True)
-    if isinstance(result, (tuple, list)):
-        items = [_adopt(r, where, raws, this) for r in result]
-        return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
-    return result
-
-
-def _foreign(raw: Raw, where: Backend) -> Any:
-    if where is HOST:
-        handle = kinds.array()
-        settle(handle, host_view(raw, anchored=True))
-    else:
-        handle = own(raw, scalar=False)
-    return handle
-
-
-def _window(result: Raw, operand: Any, where: Backend) -> Any:
-    """Wrap a result that lies in an operand's memory."""
-    if not isinstance(operand, Handle):
-        return _foreign(result, where)
-    if not gate.accelerated:
-        return wrap(result)
-    block = shared(operand).block
-    handle = kinds.array()
-    settle(handle, View.of(block, result, where))
-    return handle
 
 
 def _inherit(handle: Any, this: Call, where: Backend) -> Any:

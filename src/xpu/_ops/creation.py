@@ -29,7 +29,7 @@ from xpu._dispatch import call, unborn
 from xpu._gate import gate
 from xpu._op import OPS, host_only
 from xpu._ops._make import Function, function, view
-from xpu._wrap import host_call, kinds, own, wrap
+from xpu._wrap import enclose, host_call, kinds, own, wrap
 from xpu.errors import DeviceError, text
 
 __all__ = ["array", "asarray", "to_device"]
@@ -48,6 +48,10 @@ class Creation(Function):
         if device is None:
             if gate.open:
                 return host_call(self.op, args, kwargs)
+            if _few(self.op.name, args, kwargs) and not current().watching:
+                made = self.op.host(*args, **kwargs)
+                alone = type(made) is np.ndarray and made.base is None
+                return own(made, scalar=False) if alone else enclose(made, [])
             postponed = self._lazy(args, kwargs)
             return call(self.op, args, kwargs) if postponed is None else postponed
         made = host_call(self.op, args, kwargs) if gate.open else call(self.op, args, kwargs)
@@ -77,6 +81,22 @@ class Creation(Function):
 
 
 _CONSTANT = {"zeros": 0, "ones": 1, "full": None}
+
+
+_FEW = _LAZY_BYTES // 8  # elements
+
+
+def _few(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Return True for a small array whose size shows in its arguments: the host makes it at once."""
+    first = args[0] if args else None
+    if name in ("zeros", "ones", "empty", "full"):
+        return type(first) is int and first <= _FEW
+    if name == "arange":
+        return all(type(a) is int and -_FEW <= a <= _FEW for a in args)
+    if name == "linspace":
+        first = args[2] if len(args) > 2 else kwargs.get("num", 50)
+        return type(first) is int and first <= _FEW
+    return False
 
 
 def _shape_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

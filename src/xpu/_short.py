@@ -1,0 +1,193 @@
+"""The short lane: calls on so few host bytes that no accelerator could finish them first.
+
+While an accelerator is in force every operation asks where its operands are. If the host would be
+done before the accelerator had launched anything, the answer is known without asking more. Views of
+arrays that lie on the host alone need no answer at all. Calls on anything else, and all calls under
+a profile, a check or a forced device, take the long way (`_dispatch`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpu._backends import HOST, accelerator, machine_for
+from xpu._block import Handle, home
+from xpu._config import current
+from xpu._device import CPU
+from xpu._machine import Machine
+from xpu._op import Op, Shaped, Work
+from xpu._results import adopt
+from xpu._wrap import kinds, own
+
+__all__ = ["TOO_MUCH", "on_few_bytes"]
+
+TOO_MUCH = object()  # what a call returns that has to take the long way
+
+_FRESH = frozenset({"elementwise", "reduction", "scan"})  # their results share memory with nothing
+_ESTIMATED = frozenset({"copy", "elementwise", "fft", "gather", "linalg", "matmul", "reduction", "scan", "sort"})
+_WEAK = frozenset({int, float, complex, bool, type(None)})
+_PLAIN = frozenset({*_WEAK, str, bytes, slice, type(Ellipsis), type, np.dtype, type(np._NoValue)})
+_ONLY_HOST = {CPU}
+_LARGEST = 1 << 20  # elements beyond which no limit is looked for
+
+
+class _Limit(NamedTuple):
+    """Up to where a row's calls are for the host: bytes of one operand, or an estimate of seconds."""
+
+    nbytes: int
+    launch: float
+    machine: Machine | None
+
+
+_NEVER = _Limit(0, 0.0, None)
+_ALWAYS = _Limit(0, math.inf, None)
+_limits: dict[Op, _Limit] = {}
+
+
+def on_few_bytes(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run a call on the host if its operands are few bytes that lie there alone.
+
+    Parameters
+    ----------
+    op : Op
+        The row.
+    args, kwargs
+        The user's arguments.
+
+    Returns
+    -------
+    object
+        The result, or `TOO_MUCH`: nothing has happened then.
+    """
+    if op.gpu is None:
+        limit = _ALWAYS
+    else:
+        found = _limits.get(op)
+        limit = _limits[op] = _limit(op) if found is None else found
+    if limit.nbytes:
+        return _by_bytes(op, limit.nbytes, args, kwargs)
+    return _by_estimate(op, limit, args, kwargs) if limit.launch else TOO_MUCH
+
+
+# ----------------------------------------------------------------------------- one comparison of bytes
+
+
+def _by_bytes(op: Op, limit: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    raws, shape = [], None
+    for position, value in enumerate(args):
+        if type(value) in _WEAK:
+            raws.append(value)
+            continue
+        raw = _at_hand(value) if position in op.arrays else TOO_MUCH
+        if raw is TOO_MUCH or raw.nbytes > limit:
+            return TOO_MUCH
+        if raw.ndim:
+            if shape is not None and shape != raw.shape:  # a broadcast result may be large
+                return TOO_MUCH
+            shape = raw.shape
+        raws.append(raw)
+    if not kwargs:
+        return _wrapped(op.host(*raws), raws, args)
+    out = kwargs.pop("out", None)
+    target = None if out is None else _at_hand(out)
+    if target is TOO_MUCH or any(type(value) not in _PLAIN and type(value) is not tuple for value in kwargs.values()):
+        kwargs.update({} if out is None else {"out": out})
+        return TOO_MUCH
+    if out is None:
+        return _wrapped(op.host(*raws, **kwargs), raws, args)
+    op.host(*raws, out=target, **kwargs)
+    return out
+
+
+def _at_hand(value: Any) -> Any:
+    """Return the NumPy array of a handle whose only replica is the host's."""
+    if not isinstance(value, Handle):
+        return TOO_MUCH
+    try:
+        view = value._home
+    except AttributeError:  # made before there was an accelerator: who shares its bytes is asked once
+        view = home(value)
+    if view is None:
+        raw = value._raw
+        return raw if isinstance(raw, (np.ndarray, np.generic)) else TOO_MUCH
+    block = view.block
+    if block.valid != _ONLY_HOST or block.pin is not None:
+        return TOO_MUCH
+    return view.raw_host if view.raw_host is not None else view.raw(HOST)
+
+
+def _wrapped(result: Any, raws: list[Any], args: tuple[Any, ...]) -> Any:
+    if type(result) is np.ndarray and (result.base is not None or any(raw is result for raw in raws)):
+        return adopt(result, HOST, list(zip(raws, args, strict=True)), _own)
+    return _own(result)
+
+
+def _own(result: Any) -> Any:
+    kind = type(result)
+    if kind is np.ndarray:
+        handle = kinds.array()
+        handle._raw, handle._home = result, None
+        return handle
+    if kind is tuple:
+        return tuple(_own(r) for r in result)
+    return own(result, scalar=True) if isinstance(result, np.generic) else result
+
+
+# ----------------------------------------------------------------------------- an estimate
+
+
+def _by_estimate(op: Op, limit: _Limit, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    operands: list[tuple[Any, Any]] = []
+    raws = [_bare(value, operands) for value in args]
+    named = {name: _bare(value, operands) for name, value in kwargs.items()}
+    if any(raw is TOO_MUCH for raw in (*raws, *named.values())):
+        return TOO_MUCH
+    if limit.machine is not None:
+        work = op.work([Shaped(raw.shape, raw.dtype) for raw, _ in operands], kwargs)
+        if not operands or limit.machine.cpu.seconds(work) > limit.launch:
+            return TOO_MUCH
+    return adopt(op.host(*raws, **named), HOST, operands, _own)
+
+
+def _bare(value: Any, operands: list[tuple[Any, Any]]) -> Any:
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, Handle):
+        raw = _at_hand(value)
+        operands.append((raw, value))
+        return raw
+    if type(value) in (tuple, list):
+        items = [_bare(v, operands) for v in value]
+        return TOO_MUCH if any(item is TOO_MUCH for item in items) else type(value)(items)
+    if isinstance(value, np.generic):
+        return value
+    return TOO_MUCH
+
+
+# ----------------------------------------------------------------------------- limits
+
+
+def _limit(op: Op) -> _Limit:
+    if op.view:
+        return _ALWAYS
+    if op.kind not in _ESTIMATED:
+        return _NEVER
+    machine = machine_for(accelerator(current()))
+    if machine.accelerator is None:
+        return _ALWAYS
+    launch = machine.accelerator.seconds(_work(op, 1))
+    if op.kind not in _FRESH or not (isinstance(op.host, np.ufunc) or op.kind != "elementwise"):
+        return _Limit(0, launch, machine)
+    size = 1
+    while size < _LARGEST and machine.cpu.seconds(_work(op, 2 * size)) <= launch:
+        size *= 2
+    return _Limit(8 * size, launch, machine) if machine.cpu.seconds(_work(op, size)) <= launch else _NEVER
+
+
+def _work(op: Op, size: int) -> Work:
+    shapes: Sequence[Shaped] = [Shaped((size,), np.dtype(np.float64))] * max(1, len(op.arrays))
+    return op.work(shapes, {})

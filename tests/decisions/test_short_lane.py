@@ -1,0 +1,133 @@
+"""Small host arrays while an accelerator is in force: no placement, no transfer, NumPy's sharing."""
+
+import numpy as np
+import pytest
+
+import xpu
+from xpu import _backends, _dispatch, _short
+from xpu._backends._pretend import PretendBackend
+from xpu._device import parse
+from xpu._machine import shipped
+
+
+@pytest.fixture
+def placed(monkeypatch):
+    """Names of the calls that placement is asked about, beside a pretend H200."""
+    h200 = PretendBackend(parse("pretend"), shipped("h200"))
+    monkeypatch.setattr(_backends.automatic, "found", h200)
+    monkeypatch.setattr(_backends.automatic, "asked", True)
+    monkeypatch.setitem(_backends._loaded, parse("pretend"), h200)
+    monkeypatch.setattr(_backends, "_machines", {})
+    monkeypatch.setattr(_short, "_limits", {})
+    names = []
+    plan = _dispatch.plan
+
+    def noting(this, settings):
+        names.append(this.op.name)
+        return plan(this, settings)
+
+    monkeypatch.setattr(_dispatch, "plan", noting)
+    _backends.gate.accelerate()
+    with xpu.config(device="auto"):
+        yield names
+
+
+CALLS = {
+    "a + b": lambda xp, a, b: a + b,
+    "2.0 * a": lambda xp, a, b: 2.0 * a,
+    "sin": lambda xp, a, b: xp.sin(a),
+    "divmod": lambda xp, a, b: xp.divmod(a, 2.0)[1],
+    "a.sum()": lambda xp, a, b: a.sum(),
+    "max along an axis": lambda xp, a, b: xp.max(a, axis=0, keepdims=True),
+    "cumsum": lambda xp, a, b: xp.cumsum(a),
+    "where": lambda xp, a, b: xp.where(a > 1, a, b),
+    "views": lambda xp, a, b: a[1:-1] + a[:-2],
+    "a mask": lambda xp, a, b: a[a > 2],
+    "a += b": lambda xp, a, b: a.__iadd__(b),
+    "out=": lambda xp, a, b: xp.add(a, b, out=b),
+    "concatenate": lambda xp, a, b: xp.concatenate([a, b]),
+    "sort": lambda xp, a, b: xp.sort(-a),
+    "matmul": lambda xp, a, b: a.reshape(2, 3) @ b.reshape(3, 2),
+    "solve": lambda xp, a, b: xp.linalg.solve(a.reshape(2, 3)[:, 1:], b[:2]),
+    "a string in kwargs": lambda xp, a, b: a.astype("f4", order="C"),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_few_bytes_are_not_placed(placed, name):
+    n = np.arange(6.0) ** 2
+    a, b = xpu.asarray(n), xpu.asarray(n + 1)
+    placed.clear()
+    got = CALLS[name](xpu, a, b)
+    assert placed == []
+    assert isinstance(got, xpu.ndarray)
+    expected = CALLS[name](np, n, n + 1)
+    assert (got.dtype, got.shape) == (expected.dtype, expected.shape)
+    assert got.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("f", [lambda: xpu.zeros(10), lambda: xpu.arange(3), lambda: xpu.linspace(0.0, 1.0, 5)])
+def test_small_new_arrays_are_not_placed(placed, f):
+    assert f().size < 11
+    assert placed == []
+
+
+def test_draws_are_not_placed(placed):
+    assert xpu.random.default_rng(0).normal(size=4).shape == (4,)
+    assert placed == []
+
+
+def test_many_bytes_are_placed(placed):
+    a = xpu.asarray(np.ones(10**6))
+    placed.clear()
+    total = (a + a).sum()
+    assert placed == ["add", "sum"]
+    assert float(total) == 2e6
+
+
+def test_a_large_result_of_small_operands_is_placed(placed):
+    a, b = xpu.asarray(np.ones((1000, 1))), xpu.asarray(np.ones((1, 1000)))
+    placed.clear()
+    assert (a + b).size == (a @ b).size
+    assert placed == ["add", "matmul"]
+
+
+def test_what_lies_on_the_accelerator_is_placed(placed):
+    a = xpu.ones(4, device="pretend")
+    placed.clear()
+    assert (a + 1.0).device == "pretend:0"
+    assert placed == ["add"]
+
+
+def test_sharing_survives(placed):
+    a = xpu.asarray(np.zeros(6))
+    v = a[::2]
+    v += 1.0
+    w = xpu.diff(a, n=0)
+    w[1] = 7.0
+    r = a.reshape(2, 3)
+    r[1] = [4.0, 5.0, 6.0]
+    assert a.tolist() == [1.0, 7.0, 1.0, 4.0, 5.0, 6.0]
+    assert v.tolist() == [1.0, 1.0, 5.0]
+    there = a.to_device("pretend")
+    v[0] = 9.0
+    assert there.tolist()[0] == 1.0
+    assert a.tolist()[0] == 9.0
+
+
+def test_a_refused_call_raises_numpys_error_and_changes_nothing(placed):
+    a, b = xpu.asarray(np.arange(3)), xpu.asarray(np.arange(4))
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        a + b
+    with pytest.raises(ValueError, match="non-broadcastable output|could not be broadcast"):
+        xpu.add(b, b, out=a)
+    with pytest.raises(TypeError, match="Cannot cast"):
+        xpu.add(a, 0.5, out=a)
+    assert (a.tolist(), b.tolist()) == ([0, 1, 2], [0, 1, 2, 3])
+
+
+def test_a_profile_sees_small_calls_too(placed):
+    a = xpu.asarray(np.ones(3))
+    with xpu.profile() as p:
+        a + 1.0
+    assert [e.op for e in p.events] == ["add"]
