@@ -25,7 +25,7 @@ from xpu._wrap import kinds, own
 
 __all__ = ["TOO_MUCH", "on_few_bytes"]
 
-TOO_MUCH = object()  # what a call returns that has to take the long way
+TOO_MUCH: Any = object()  # what a call returns that has to take the long way
 
 _FRESH = frozenset({"elementwise", "reduction", "scan"})  # their results share memory with nothing
 _ESTIMATED = frozenset({"copy", "elementwise", "fft", "gather", "linalg", "matmul", "reduction", "scan", "sort"})

@@ -17,6 +17,7 @@ import xpu  # noqa: E402
 from played_cuda import PlayedCuda, library_has, on_device, seen  # noqa: E402
 from xpu import _backends  # noqa: E402
 from xpu._device import Device  # noqa: E402
+from xpu._machine import shipped  # noqa: E402
 from xpu._op import OPS  # noqa: E402
 
 
@@ -26,6 +27,7 @@ def cuda(monkeypatch):
     device = Device("cuda:0")
     played = PlayedCuda(device)
     monkeypatch.setitem(_backends._loaded, device, played)
+    monkeypatch.setitem(_backends._machines, str(device), shipped("h200"))
     _backends.gate.accelerate()
     return played
 
