@@ -30,6 +30,9 @@ from xpu._scalar import scalar
 from xpu._backends import (
     devices, machine,
 )
+from xpu._calibrate import (
+    calibrate,
+)
 from xpu._config import (
     config, set_config,
 )
@@ -91,6 +94,9 @@ from xpu._ops.rest import (
     unique_all, unique_counts, unique_inverse, unique_values, unpackbits, unravel_index, unstack, unwrap, var,
     vdot, vecmat, vsplit, vstack, where,
 )
+from xpu._pipeline._feed import (
+    pipeline, prefetch,
+)
 from xpu._trace import (
     profile,
 )
@@ -143,9 +149,10 @@ __all__ = [
     "nanquantile", "nanstd", "nansum", "nanvar", "ndarray", "ndenumerate", "ndim", "ndindex", "nditer", "negative",
     "nested_iters", "newaxis", "nextafter", "no_transfers", "nonzero", "not_equal", "number", "object_", "ogrid",
     "ones", "ones_like", "outer", "packbits", "pad", "partition", "percentile", "permute_dims", "pi", "piecewise",
-    "place", "poly", "poly1d", "polyadd", "polyder", "polydiv", "polyfit", "polyint", "polymul", "polynomial",
-    "polysub", "polyval", "positive", "pow", "power", "printoptions", "prod", "profile", "promote_types", "ptp",
-    "put", "put_along_axis", "putmask", "quantile", "r_", "rad2deg", "radians", "random", "ravel",
+    "pipeline", "place", "poly", "poly1d", "polyadd", "polyder", "polydiv", "polyfit", "polyint", "polymul",
+    "polynomial", "polysub", "polyval", "positive", "pow", "power", "prefetch", "printoptions",
+    "prod", "profile", "promote_types",
+    "ptp", "put", "put_along_axis", "putmask", "quantile", "r_", "rad2deg", "radians", "random", "ravel",
     "ravel_multi_index", "real", "real_if_close", "rec", "recarray", "reciprocal", "record", "remainder", "repeat",
     "require", "reshape", "resize", "result_type", "right_shift", "rint", "roll", "rollaxis", "roots", "rot90",
     "round", "s_", "save", "savetxt", "savez", "savez_compressed", "scalar", "sctypeDict", "searchsorted", "select",

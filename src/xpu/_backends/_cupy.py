@@ -7,6 +7,7 @@ with genuine ``cupy.ndarray`` objects over an address that is never read.
 from __future__ import annotations
 
 import importlib
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,9 +18,11 @@ from cupy.cuda.memory import OutOfMemoryError
 from cupy_backends.cuda.api.runtime import CUDARuntimeError
 
 from xpu._backends._base import follow
+from xpu._backends._cupy_streams import StreamLanes, locked_memory
 from xpu._backends._same import as_numpy
 from xpu._device import Device
 from xpu._op import Op, Work
+from xpu._pipeline._staging import StagingPool
 
 __all__ = ["CupyBackend"]
 
@@ -62,6 +65,26 @@ class CupyBackend:
         self.device = device
         self._on = cupy.cuda.Device(device.index)
         self._functions: dict[Op, Callable[..., Any] | None] = {}
+        self._local = threading.local()
+        self._pool = StagingPool(locked_memory)
+
+    @property
+    def cuda_device(self) -> Any:
+        """CuPy's device, a context manager."""
+        return self._on
+
+    @property
+    def staging(self) -> StreamLanes | None:
+        """What queues this thread's copies, while a pipeline runs."""
+        return getattr(self._local, "staging", None)
+
+    @staging.setter
+    def staging(self, lanes: StreamLanes | None) -> None:
+        self._local.staging = lanes
+
+    def lanes(self) -> StreamLanes:
+        """Return streams for copies in, compute and copies out."""
+        return StreamLanes(self, self._pool)
 
     def function(self, op: Op) -> Callable[..., Any] | None:
         """Return CuPy's function for a row, or None where this CuPy has none."""
@@ -105,6 +128,8 @@ class CupyBackend:
 
     def upload(self, root: Raw, host: np.ndarray[Any, Any]) -> None:
         """Copy host bytes in, staged by CuPy through its pinned pool (so the source is free at once)."""
+        if self.staging is not None and self.staging.upload(root, host):
+            return
         with self._on:
             root[: host.size].set(host)
             # `set` does not keep its source alive; a pageable source is safe only once copied.
@@ -112,6 +137,8 @@ class CupyBackend:
 
     def download(self, root: Raw, host: np.ndarray[Any, Any]) -> None:
         """Copy bytes out; returns when they are there."""
+        if self.staging is not None and self.staging.download(root, host):
+            return
         with self._on:
             root[: host.size].get(out=host)
 
@@ -136,6 +163,7 @@ class CupyBackend:
             cupy.fft.config.get_plan_cache().clear()
             cupy.get_default_memory_pool().free_all_blocks()
             cupy.get_default_pinned_memory_pool().free_all_blocks()
+        self._pool.clear()
 
 
 def _cupyx(path: str) -> Any:
