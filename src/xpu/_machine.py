@@ -10,76 +10,19 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
-from xpu._op import KINDS, Work
+from xpu._op import KINDS
+from xpu._processor import Curve, Link, Processor, Rates, width
 from xpu.errors import MachineFileError, nearest, text
 
-__all__ = ["SCHEMA", "Link", "Machine", "Processor", "Rates", "load", "profile_names", "shipped"]
+__all__ = ["SCHEMA", "Link", "Machine", "Processor", "Rates", "load", "profile_names", "shipped", "width"]
 
 SCHEMA = 1
 _SHIPPED = os.path.join(os.path.dirname(__file__), "machines")
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """One cost class on one device.
-
-    Attributes
-    ----------
-    latency : float
-        Seconds a call takes however small its operands (launch, dispatch in the library).
-    bandwidth : float
-        Bytes a second, reads and writes together.
-    rate : dict
-        Operations a second by arithmetic width: ``"f2"``, ``"f4"``, ``"f8"``.
-    """
-
-    latency: float
-    bandwidth: float
-    rate: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Processor:
-    """A device: its name, its memory in bytes, and `Rates` per cost class."""
-
-    title: str
-    memory: int
-    classes: Mapping[str, Rates]
-
-    def launch(self, work: Work) -> float:
-        """Seconds before the device starts."""
-        return self.classes[work.kind].latency
-
-    def compute(self, work: Work) -> float:
-        """Seconds of the work itself: the slower of memory and arithmetic (the roofline model)."""
-        rates = self.classes[work.kind]
-        rate = rates.rate.get(width(work.dtype)) or rates.rate["f8"]
-        return max(work.bytes / rates.bandwidth, work.ops / rate)
-
-    def seconds(self, work: Work) -> float:
-        """Predict the seconds of one warm call whose operands are all here."""
-        return self.launch(work) + self.compute(work)
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One direction of the connection between host and accelerator."""
-
-    latency: float
-    bandwidth: float
-    pinned_bandwidth: float
-
-    def seconds(self, nbytes: float, *, pinned: bool = False) -> float:
-        """Predict the seconds of one transfer of `nbytes` from pageable or pinned host memory."""
-        if nbytes <= 0:
-            return 0.0
-        return self.latency + nbytes / (self.pinned_bandwidth if pinned else self.bandwidth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +80,28 @@ class Machine:
         return "\n".join(rows)
 
 
-def width(dtype: np.dtype[Any]) -> str:
-    """Return the arithmetic width class of a dtype: f2, f4 or f8."""
-    size = dtype.itemsize // 2 if dtype.kind == "c" else dtype.itemsize
-    return "f8" if size >= 8 else "f4" if size >= 4 else "f2"
-
-
 def _processor_data(processor: Processor) -> dict[str, Any]:
     classes = {
-        kind: {"latency": rates.latency, "bandwidth": rates.bandwidth, "rate": dict(rates.rate)}
+        kind: {
+            "latency": rates.latency,
+            "bandwidth": rates.bandwidth,
+            "rate": dict(rates.rate),
+            "warmup": rates.warmup,
+        }
         for kind, rates in processor.classes.items()
     }
-    return {"title": processor.title, "memory": processor.memory, "classes": classes}
+    curves = {
+        op: {code: [list(knot) for knot in curve.knots] for code, curve in rows.items()}
+        for op, rows in processor.curves.items()
+    }
+    streams = {kind: [list(knot) for knot in curve.knots] for kind, curve in processor.streams.items()}
+    return {
+        "title": processor.title,
+        "memory": processor.memory,
+        "classes": classes,
+        "curves": curves,
+        "streams": streams,
+    }
 
 
 def _link_data(link: Link) -> dict[str, float]:
@@ -198,8 +151,49 @@ def _read_processor(data: Mapping[str, Any], where: str, role: str) -> Processor
             _number(row, "latency", where, prefix, zero=True),
             _number(row, "bandwidth", where, prefix),
             rate,
+            _number(row, "warmup", where, prefix, zero=True) if "warmup" in row else 0.0,
         )
-    return Processor(str(data.get("title", role)), int(_number(data, "memory", where, role)), classes)
+    curves: dict[str, dict[str, Curve]] = {}
+    for op, by_dtype in _optional(data, "curves", where, role).items():
+        if not isinstance(by_dtype, dict):
+            raise _refuse(where, f"{role}.curves.{op}", f"must be an object, got {by_dtype!r}")
+        curves[op] = {}
+        for code, knots in by_dtype.items():
+            if not _DTYPE_CODE.fullmatch(code):
+                raise _refuse(where, f"{role}.curves.{op}", f"names a dtype {code!r}, not one such as 'f8'")
+            curves[op][code] = _read_curve(knots, where, f"{role}.curves.{op}.{code}")
+    streams = {
+        kind: _read_curve(knots, where, f"{role}.streams.{kind}")
+        for kind, knots in _optional(data, "streams", where, role).items()
+    }
+    title = str(data.get("title", role))
+    return Processor(title, int(_number(data, "memory", where, role)), classes, curves, streams)
+
+
+_DTYPE_CODE = re.compile("[biufc](1|2|4|8|16)")
+
+
+def _optional(data: Mapping[str, Any], key: str, where: str, role: str) -> Mapping[str, Any]:
+    value = data.get(key, {})
+    if not isinstance(value, dict):
+        raise _refuse(where, f"{role}.{key}", f"must be an object, got {type(value).__name__}")
+    return value
+
+
+def _read_curve(knots: object, where: str, name: str) -> Curve:
+    if not isinstance(knots, list) or not knots:
+        raise _refuse(where, name, f"must be a list of [work, seconds], got {knots!r}")
+    before = -1.0
+    for i, knot in enumerate(knots):
+        here = f"{name}[{i}]"
+        if not isinstance(knot, list) or len(knot) != 2:
+            raise _refuse(where, here, f"must be [work, seconds], got {knot!r}")
+        work = _number({"work": knot[0]}, "work", where, here, zero=True)
+        _number({"seconds": knot[1]}, "seconds", where, here)
+        if work <= before:
+            raise _refuse(where, f"{here}.work", f"must be more than {before!r} before it, got {work!r}")
+        before = work
+    return Curve(knots)
 
 
 def _read_link(data: Mapping[str, Any], where: str, key: str) -> Link:
@@ -302,3 +296,20 @@ def shipped(name: str) -> Machine:
             text("machine", f"no machine profile {name!r}", f"Shipped profiles: {', '.join(names)}. {hint}".strip())
         )
     return load(os.path.join(_SHIPPED, f"{name}.json"))
+
+
+def named(value: str) -> Machine:
+    """Return the machine that ``XPU_MACHINE`` names: a file, or a shipped profile.
+
+    Raises
+    ------
+    MachineFileError
+        If the file cannot be read or makes no sense, or there is no such profile.
+    """
+    if not value.endswith(".json") and os.sep not in value and not os.path.exists(value):
+        return shipped(value)
+    try:
+        return load(value)
+    except OSError as error:
+        problem = f"XPU_MACHINE={value!r} cannot be read ({error.strerror})"
+        raise MachineFileError(text("machine", problem, "Name a file that `xpu calibrate --export` wrote.")) from None

@@ -53,12 +53,13 @@ class Shaped(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What one call does: its cost class, arithmetic dtype, bytes touched and operations."""
+    """What one call does: its cost class, arithmetic dtype, bytes touched, operations, and its row's name."""
 
     kind: str
     dtype: np.dtype[Any]
     bytes: float
     ops: float
+    op: str = ""
 
 
 Count = Callable[["Op", Sequence[Shaped], Mapping[str, Any]], Work]
@@ -152,20 +153,20 @@ def _by_elements(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]
     dtype = arithmetic_dtype(operands)
     largest = max((o.size for o in operands), default=1)
     moved = sum(o.nbytes for o in operands) + largest * dtype.itemsize
-    return Work(op.kind, dtype, moved, largest * op.weight)
+    return Work(op.kind, dtype, moved, largest * op.weight, op.name)
 
 
 def by_reading(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
     """Reductions: read the operands, write next to nothing."""
     dtype = arithmetic_dtype(operands)
-    return Work(op.kind, dtype, sum(o.nbytes for o in operands), sum(o.size for o in operands) * op.weight)
+    return Work(op.kind, dtype, sum(o.nbytes for o in operands), sum(o.size for o in operands) * op.weight, op.name)
 
 
 def by_sorting(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
     """Comparison sorts: n log2 n operations."""
     dtype = arithmetic_dtype(operands)
     total = sum(o.size for o in operands)
-    return Work(op.kind, dtype, 2 * sum(o.nbytes for o in operands), total * math.log2(total + 2) * op.weight)
+    return Work(op.kind, dtype, 2 * sum(o.nbytes for o in operands), total * math.log2(total + 2) * op.weight, op.name)
 
 
 def by_product(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
@@ -173,13 +174,13 @@ def by_product(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) 
     dtype = arithmetic_dtype(operands)
     moved = float(sum(o.nbytes for o in operands))
     if len(operands) < 2 or not operands[0].shape or not operands[1].shape:
-        return Work(op.kind, dtype, moved, sum(o.size for o in operands) * 2.0)
+        return Work(op.kind, dtype, moved, sum(o.size for o in operands) * 2.0, op.name)
     a, b = operands[0], operands[1]
     columns = b.shape[-1] if len(b.shape) > 1 else 1
     batch = max(1, math.prod(b.shape[:-2])) if len(b.shape) > len(a.shape) else 1
     ops = 2.0 * a.size * columns * batch * (4 if dtype.kind == "c" else 1)
     rows = a.shape[-2] if len(a.shape) > 1 else 1
-    return Work(op.kind, dtype, moved + rows * columns * batch * dtype.itemsize, ops)
+    return Work(op.kind, dtype, moved + rows * columns * batch * dtype.itemsize, ops, op.name)
 
 
 def by_cube(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
@@ -189,14 +190,14 @@ def by_cube(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> 
     for o in operands[:1]:
         n, m = (o.shape[-1], o.shape[-2]) if len(o.shape) > 1 else (o.size, 1)
         ops += op.weight * max(1, math.prod(o.shape[:-2])) * n * m * min(n, m)
-    return Work(op.kind, dtype, 2.0 * sum(o.nbytes for o in operands), ops)
+    return Work(op.kind, dtype, 2.0 * sum(o.nbytes for o in operands), ops, op.name)
 
 
 def by_fft(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
     """Fast Fourier transforms: 5 n log2 n operations (Cooley and Tukey's count)."""
     dtype = arithmetic_dtype(operands)
     total = sum(o.size for o in operands)
-    return Work(op.kind, dtype, 4.0 * sum(o.nbytes for o in operands), 5.0 * total * math.log2(total + 2))
+    return Work(op.kind, dtype, 4.0 * sum(o.nbytes for o in operands), 5.0 * total * math.log2(total + 2), op.name)
 
 
 _HOST_KINDS = "OSUVMmT"

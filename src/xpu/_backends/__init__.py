@@ -11,7 +11,7 @@ import os
 import threading
 from typing import Any
 
-from xpu import _machine
+from xpu import _hardware, _machine, _store
 from xpu._backends._base import Backend
 from xpu._backends._numpy import NumpyBackend
 from xpu._backends._pretend import PretendBackend
@@ -22,8 +22,6 @@ from xpu._machine import Machine
 from xpu.errors import (
     DeviceError,
     DeviceWarning,
-    MachineFileError,
-    MachineFileWarning,
     text,
     warn_user,
 )
@@ -35,6 +33,7 @@ __all__ = [
     "backend",
     "backend_of",
     "devices",
+    "forget_machines",
     "machine",
     "machine_for",
 ]
@@ -215,7 +214,13 @@ def machine() -> Machine:
     Returns
     -------
     Machine
-        From ``XPU_MACHINE``, else from the pretend profile or the GPU found, else a generic host.
+        From ``XPU_MACHINE``, else from the pretend profile, else from calibration, else made of what
+        the hardware reports.
+
+    Raises
+    ------
+    MachineFileError
+        If ``XPU_MACHINE`` names a file that cannot be used: a frozen machine is never replaced in silence.
 
     Examples
     --------
@@ -234,15 +239,21 @@ def machine_for(target: Backend | None) -> Machine:
     return _machines[key]
 
 
+def forget_machines(calibrated: Machine | None = None) -> None:
+    """Look the machine up again at the next decision; a fresh calibration is in force at once."""
+    _machines.clear()
+    if calibrated is not None and not os.environ.get("XPU_MACHINE"):
+        _machines["cpu"] = calibrated
+        target = automatic.found
+        if target is not None and not isinstance(target, PretendBackend):
+            _machines[str(target.device)] = calibrated
+
+
 def _resolve(target: Backend | None) -> Machine:
     frozen = os.environ.get("XPU_MACHINE")
     if frozen:
-        try:
-            return _machine.load(frozen)
-        except (MachineFileError, OSError) as error:
-            remedy = "It is set aside; shipped rates are used."
-            message = text("machine", f"XPU_MACHINE={frozen!r} cannot be used: {error}", remedy)
-            warn_user(MachineFileWarning(message))
+        return _machine.named(frozen)
     if isinstance(target, PretendBackend):
         return target.machine
-    return _machine.shipped("generic" if target is None else "h200")
+    card = _hardware.first_card() if _driver_present() else None
+    return _store.saved(_hardware.identity(card)) or _hardware.start(card)

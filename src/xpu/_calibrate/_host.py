@@ -1,0 +1,87 @@
+"""Timing the host: every probe at growing sizes, and the streams of main memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpu._calibrate._fit import Sample, Series, Streams
+from xpu._calibrate._probes import Probe, values
+from xpu._calibrate._timing import Clock
+from xpu._op import Shaped
+from xpu._processor import Curve
+
+__all__ = ["STREAM_SIZES", "Memory", "operands", "time_probe"]
+
+STREAM_SIZES = (1 << 14, 1 << 17, 1 << 19, 1 << 21, 1 << 23)  # elements of 8 bytes: 128 KiB to 64 MiB
+_LONGEST = 2e-3  # seconds of one call after which a probe grows no further
+_ENOUGH = 0.03  # seconds after which a probe grows no further: there are a thousand of them
+
+
+def operands(args: tuple[Any, ...]) -> list[np.ndarray[Any, Any]]:
+    """Return the arrays among the arguments, as dispatch collects them."""
+    flat: list[Any] = []
+    for a in args:
+        flat.extend(a if isinstance(a, (list, tuple)) else [a])
+    return [a for a in flat if isinstance(a, np.ndarray)]
+
+
+def written(result: object) -> int:
+    """Return the bytes of fresh results."""
+    if isinstance(result, np.ndarray):
+        return result.nbytes
+    if isinstance(result, (tuple, list)):
+        return sum(written(r) for r in result)
+    return 0
+
+
+def time_probe(probe: Probe, clock: Clock) -> Series:
+    """Time one probe at growing sizes until a call takes milliseconds."""
+    samples: list[Sample] = []
+    function = probe.op.host
+    begun = clock.read()
+    for size in probe.sizes:
+        args = probe.make(size)
+        arrays = operands(args)
+        work = probe.op.work([Shaped(a.shape, a.dtype) for a in arrays], {})
+        if _expected(samples, work.ops) > 2 * _LONGEST:
+            break
+        with np.errstate(all="ignore"):
+            result = function(*args)
+            seconds = clock.time(lambda args=args: function(*args))  # type: ignore[misc]
+        read = sum(a.nbytes for a in arrays)
+        samples.append(Sample(size, work.ops, work.bytes, read, written(result), seconds))
+        if seconds > _LONGEST or clock.read() - begun > _ENOUGH:
+            break
+    return Series(probe.op.name, probe.op.kind, probe.code, samples)
+
+
+def _expected(samples: list[Sample], ops: float) -> float:
+    """Guess the seconds of a larger call, so that none takes long."""
+    if len(samples) < 2:
+        return 0.0
+    a, b = samples[-2:]
+    return b.seconds + max(0.0, b.seconds - a.seconds) / max(b.ops - a.ops, 1.0) * (ops - b.ops)
+
+
+class Memory:
+    """Times main memory: reading, and reading and writing."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._read: list[tuple[float, float]] = []
+        self._written: list[tuple[float, float]] = []
+
+    def run(self) -> None:
+        """Time every size."""
+        for size in STREAM_SIZES:
+            data = values(size, "f8")
+            read = self._clock.time(lambda d=data: d.max(), 0.02)  # type: ignore[misc]
+            both = self._clock.time(lambda d=data: np.negative(d), 0.05)  # type: ignore[misc]
+            self._read.append((data.nbytes, read))
+            self._written.append((data.nbytes, max(both - read, 0.25 * read)))
+
+    def streams(self) -> Streams:
+        """Return what was measured."""
+        return Streams(Curve(self._read), Curve(self._written))

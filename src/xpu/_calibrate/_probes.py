@@ -1,0 +1,220 @@
+"""What calibration times: for each row of the op table, operands of a given size and dtype.
+
+Universal functions need no list: their arity and dtypes are read off NumPy. Everything else says here
+how it is called. Values are chosen so that every function is defined on them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xpu._op import OPS, Op
+
+__all__ = ["CODES", "Probe", "probes", "values"]
+
+Array = np.ndarray[Any, Any]
+CODES = ("f8", "f4", "i8", "i4", "b1", "c16", "c8", "u1", "f2")
+ELEMENTS = (1, 512, 2048, 8192, 32768, 131072, 524288, 1048576, 2097152)
+SIDES = (1, 4, 16, 32, 64, 128, 256, 512)
+SMOOTH = (16, 24, 48, 96, 192, 360, 720, 1440)  # sides of two-dimensional transforms: no large prime factor
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One row and dtype: `make(n)` gives the arguments of a call of size n, for n in `sizes`."""
+
+    op: Op
+    code: str
+    sizes: tuple[int, ...]
+    make: Callable[[int], tuple[Any, ...]]
+
+    @property
+    def name(self) -> str:
+        """Row and dtype."""
+        return f"{self.op.name} {self.code}"
+
+
+@functools.lru_cache(maxsize=256)
+def values(n: int | tuple[int, ...], code: str, seed: int = 0) -> Array:
+    """Return n values of a dtype on which every function of the table is defined (acosh apart)."""
+    rng = np.random.default_rng(seed)
+    dtype = np.dtype(code)
+    if dtype.kind == "b":
+        made = rng.random(n) < 0.5
+    elif dtype.kind in "iu":
+        made = rng.integers(1, 100, n).astype(dtype)
+    elif dtype.kind == "c":
+        made = (rng.uniform(0.1, 0.9, n) + 1j * rng.uniform(0.1, 0.9, n)).astype(dtype)
+    else:
+        made = rng.uniform(0.1, 0.9, n).astype(dtype)
+    return made
+
+
+_ABOVE_ONE = ("arccosh",)
+
+
+def _universal(op: Op, code: str) -> Probe | None:
+    """Return the probe of a universal function, or None where it does not take the dtype."""
+    host: Any = op.host
+    if not isinstance(host, np.ufunc) or host.signature is not None or host.nout > 2:
+        return None
+
+    def make(n: int) -> tuple[Any, ...]:
+        shift = 1 if op.name in _ABOVE_ONE else 0
+        return tuple(values(n, code, i) + shift if shift else values(n, code, i) for i in range(host.nin))
+
+    if op.name == "ldexp":
+        return None if code not in ("f4", "f8") else Probe(op, code, ELEMENTS, _ldexp(code))
+    try:
+        with np.errstate(all="ignore"):
+            host(*make(1))
+    except TypeError:
+        return None
+    return Probe(op, code, ELEMENTS, make)
+
+
+def _ldexp(code: str) -> Callable[[int], tuple[Any, ...]]:
+    return lambda n: (values(n, code), values(n, "i4"))
+
+
+_NUMBERS = ("f8", "f4", "i8", "i4")
+_FLOATS = ("f8", "f4")
+_WIDE = ("f8", "f4", "c16")
+
+
+def _one(n: int, code: str) -> tuple[Any, ...]:
+    return (values(n, code),)
+
+
+def _square(n: int, code: str) -> Array:
+    """Return a well-conditioned symmetric positive definite matrix."""
+    a = values((n, n), code)
+    return np.asarray((a + a.T.conj()) / 2 + n * np.eye(n), dtype=code)
+
+
+def _vector(*more: Any) -> Callable[[int, str], tuple[Any, ...]]:
+    return lambda n, code: (values(n, code), *more)
+
+
+def _where(n: int, code: str) -> tuple[Any, ...]:
+    return values(n, "b1"), values(n, code, 1), values(n, code, 2)
+
+
+def _picked(n: int, code: str) -> tuple[Any, ...]:
+    return values(n, code), np.random.default_rng(1).integers(0, n, n)
+
+
+def _grid(side: int, code: str) -> tuple[Any, ...]:
+    return (values((side, side), code),)
+
+
+def _half(n: int, code: str) -> tuple[Any, ...]:
+    return (values(n // 2 + 1, code),)  # the half spectrum of n values
+
+
+Make = Callable[[int, str], tuple[Any, ...]]
+_REDUCTIONS = (
+    "all",
+    "any",
+    "max",
+    "min",
+    "sum",
+    "prod",
+    "mean",
+    "std",
+    "var",
+    "argmax",
+    "argmin",
+    "count_nonzero",
+    "ptp",
+) + ("nansum", "nanmax", "nanmin", "nanmean", "linalg.norm", "linalg.vector_norm")
+_FACTORS = ("cholesky", "det", "slogdet", "eigh", "eigvalsh", "inv", "pinv", "qr", "svd", "eig", "eigvals", "svdvals")
+_PLAIN = ["cumsum", "cumprod", "sort", "argsort", "unique", "median", "diff", "flatten", "isclose", "angle"]
+
+_CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
+    **dict.fromkeys(_REDUCTIONS, (("f8", "f4", "i8", "i4", "b1"), ELEMENTS, _one)),
+    **dict.fromkeys(_PLAIN, (_NUMBERS, ELEMENTS, _one)),
+    "isclose": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(n, c, 1))),
+    "clip": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c), np.dtype(c).type(0), np.dtype(c).type(1))),
+    "round": (_FLOATS, ELEMENTS, _vector(1)),
+    "nan_to_num": (_FLOATS, ELEMENTS, _one),
+    "percentile": (_FLOATS, ELEMENTS, _vector(25)),
+    "quantile": (_FLOATS, ELEMENTS, _vector(0.25)),
+    "partition": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c), n // 2)),
+    "histogram": (_FLOATS, ELEMENTS, _vector(20)),
+    "bincount": (("i8",), ELEMENTS, _one),
+    "searchsorted": (_NUMBERS, ELEMENTS, lambda n, c: (np.sort(values(n, c)), values(n, c, 1))),
+    "interp": (("f8",), ELEMENTS, lambda n, c: (values(n, c, 1), np.linspace(0, 1, n), values(n, c))),
+    "where": (("f8", "f4", "i8", "c16"), ELEMENTS, _where),
+    "take": (_NUMBERS, ELEMENTS, _picked),
+    "getitem": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c), values(n, "b1", 3))),
+    "compress": (_FLOATS, ELEMENTS, lambda n, c: (values(n, "b1"), values(n, c))),
+    "nonzero": (("b1", "f8"), ELEMENTS, _one),
+    "flatnonzero": (("b1", "f8"), ELEMENTS, _one),
+    "concatenate": (_NUMBERS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],)),
+    "stack": (_NUMBERS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],)),
+    "astype": (("f8", "f4", "i8", "i4", "b1"), ELEMENTS, lambda n, c: (values(n, c), "f4" if c == "f8" else "f8")),
+    "roll": (_NUMBERS, ELEMENTS, _vector(3)),
+    "repeat": (_NUMBERS, ELEMENTS, _vector(2)),
+    "tile": (_NUMBERS, ELEMENTS, _vector(2)),
+    "pad": (_FLOATS, ELEMENTS, _vector(2)),
+    "outer": (_FLOATS, tuple(max(1, int(n**0.5)) for n in ELEMENTS), lambda n, c: (values(n, c), values(n, c, 1))),
+    "vdot": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(n, c, 1))),
+    "gradient": (_FLOATS, ELEMENTS, _one),
+    "copyto": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c), values(n, c, 1))),
+    **dict.fromkeys(
+        ("matmul", "dot", "inner"),
+        (("f8", "f4", "c16", "i8"), SIDES, lambda n, c: (values((n, n), c), values((n, n), c, 1))),
+    ),
+    "matvec": (_WIDE, SIDES + (1024, 2048), lambda n, c: (values((n, n), c), values(n, c, 1))),
+    **dict.fromkeys(
+        [f"linalg.{n}" for n in _FACTORS],
+        (_FLOATS, SIDES, lambda n, c: (_square(n, c),)),
+    ),
+    "linalg.solve": (_FLOATS, SIDES, lambda n, c: (_square(n, c), values(n, c))),
+    "linalg.lstsq": (_FLOATS, SIDES, lambda n, c: (_square(n, c), values(n, c))),
+    **dict.fromkeys(("fft.fft", "fft.ifft"), (("f8", "f4", "c16", "c8"), ELEMENTS[1:], _one)),
+    "fft.rfft": (_FLOATS, ELEMENTS[1:], _one),
+    "fft.irfft": (("c16", "c8"), ELEMENTS[1:], _half),
+    **dict.fromkeys(("fft.fft2", "fft.ifft2"), (("f8", "c16"), SMOOTH, _grid)),
+    "convolve": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(15, c, 1))),
+}
+
+
+def probes(only: frozenset[str] | None = None) -> list[Probe]:
+    """Return every probe of the op table, the common dtypes first.
+
+    Parameters
+    ----------
+    only : frozenset of str, optional
+        Row names; all if omitted.
+    """
+    found = []
+    for code in CODES:
+        for name, op in tuple(OPS.items()):
+            if only is None or name in only:
+                made = _listed(op, code) if name in _CALLS else _universal(op, code)
+                if made is not None:
+                    found.append(made)
+    return found
+
+
+def _listed(op: Op, code: str) -> Probe | None:
+    codes, sizes, make = _CALLS[op.name]
+    if code not in codes or not _runs(op, make, sizes[0], code):
+        return None
+    return Probe(op, code, sizes, lambda n: make(n, code))
+
+
+def _runs(op: Op, make: Make, size: int, code: str) -> bool:
+    try:
+        with np.errstate(all="ignore"):
+            op.host(*make(size, code))
+    except (TypeError, ValueError):
+        return False
+    return True
