@@ -56,10 +56,14 @@ class Policy(NamedTuple):
         ``"cpu"`` or ``"accelerator"`` from ``config(device=...)`` or the environment.
     gap : str
         Why the accelerator cannot run this call; empty where it can.
+    warmup : float
+        Seconds that the first call of this kind on the accelerator has still to earn (compiling,
+        building a plan); 0 once it is warm.
     """
 
     forced: str | None = None
     gap: str = ""
+    warmup: float = 0.0
 
 
 class Decision(NamedTuple):
@@ -129,23 +133,45 @@ def decide(work: Work, operands: Sequence[Operand], machine: Machine, policy: Po
     cpu_seconds = machine.cpu.seconds(work)
     if accelerator is None:
         return Decision(HOST, "no accelerator", cpu_seconds, NAN, (0.0, 0.0))
-    down = [0.0 if o.on_host or not o.on_accelerator else machine.to_host.seconds(o.nbytes) for o in operands]
-    up = [0.0 if o.on_accelerator or not o.on_host else machine.to_device.seconds(o.nbytes) for o in operands]
-    transfers = (sum(down), sum(up))
-    leads = tuple(o.lead for o in operands)
+    down = up = to_host = to_device = 0.0
+    to_device_seconds, to_host_seconds = machine.to_device.seconds, machine.to_host.seconds
     if policy.gap:
-        return Decision(HOST, policy.gap, cpu_seconds, NAN, transfers, leads)
+        for nbytes, on_host, on_accelerator, _, _ in operands:
+            if on_accelerator and not on_host:
+                down += to_host_seconds(nbytes)
+            elif on_host and not on_accelerator:
+                up += to_device_seconds(nbytes)
+        return Decision(HOST, policy.gap, cpu_seconds, NAN, (down, up), tuple(o.lead for o in operands))
     accelerator_seconds = accelerator.seconds(work)
-    settled = _settled(operands, policy)
+    total, pinned = 0, False
+    for operand in operands:
+        total += operand[0]
+        pinned = pinned or operand[4] is not None
+    # The gain on the accelerator is shared out by bytes and clamped to one transfer either way: more
+    # would let an old lead outweigh a new phase.
+    share = (cpu_seconds - accelerator_seconds) / total if total else 0.0
+    leads = []
+    for nbytes, on_host, on_accelerator, lead, _ in operands:
+        upward, downward = to_device_seconds(nbytes), to_host_seconds(nbytes)
+        lead += share * nbytes
+        lead = upward if lead > upward else -downward if lead < -downward else lead
+        leads.append(lead)
+        # What a move still has to earn: its transfer less what hindsight already paid for it.
+        if on_host:
+            if not on_accelerator and upward:
+                up += upward
+                to_device += upward - lead
+        elif on_accelerator and downward:
+            down += downward
+            to_host += downward + lead
+    settled = _settled(operands, policy) if pinned or policy.forced is not None else None
     if settled is not None:
         device, reason = settled
-        return Decision(device, reason, cpu_seconds, accelerator_seconds, transfers, leads)
-    leads = _charge(operands, machine, cpu_seconds - accelerator_seconds)
-    # What a move still has to earn: its transfer less what hindsight already paid for it.
-    to_host = sum(t + lead for t, lead in zip(down, leads, strict=True) if t)
-    to_device = sum(t - lead for t, lead in zip(up, leads, strict=True) if t)
-    device, reason = _choose(cpu_seconds, accelerator_seconds, transfers, (to_host, to_device))
-    return Decision(device, reason, cpu_seconds, accelerator_seconds, transfers, leads)
+        kept = tuple(o.lead for o in operands)
+        return Decision(device, reason, cpu_seconds, accelerator_seconds, (down, up), kept)
+    price = accelerator_seconds + policy.warmup
+    device, reason = _choose(cpu_seconds, price, (down, up), (to_host, to_device))
+    return Decision(device, reason, cpu_seconds, accelerator_seconds, (down, up), tuple(leads))
 
 
 def _settled(operands: Sequence[Operand], policy: Policy) -> tuple[str, str] | None:
@@ -156,21 +182,6 @@ def _settled(operands: Sequence[Operand], policy: Policy) -> tuple[str, str] | N
     if len(pins) == 1:
         return pins.pop(), "an operand is pinned there"
     return None
-
-
-def _charge(operands: Sequence[Operand], machine: Machine, gain: float) -> tuple[float, ...]:
-    """Add the call's gain on the accelerator to the operands' leads, by bytes, clamped.
-
-    The clamp is one transfer either way: more would let an old lead outweigh a new phase.
-    """
-    total = sum(o.nbytes for o in operands)
-    leads = []
-    for o in operands:
-        share = gain * o.nbytes / total if total else 0.0
-        limit_up = machine.to_device.seconds(o.nbytes)
-        limit_down = machine.to_host.seconds(o.nbytes)
-        leads.append(min(limit_up, max(-limit_down, o.lead + share)))
-    return tuple(leads)
 
 
 def _choose(
