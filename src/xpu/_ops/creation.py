@@ -227,9 +227,13 @@ def asarray(
     """
     if device is not None:
         made = asarray(obj, dtype, order, copy=copy)
-        if copy is False and (set(devices_of(made)) or {CPU}) != {parse(device, "asarray")}:
+        if copy is not False:
+            return to_device(made, device, function="asarray")
+        if parse(device, "asarray") not in (devices_of(made) or {CPU}):
             raise ValueError(text("asarray", f"copy=False, but the array is not on {device!r}", "Use copy=None."))
-        return to_device(made, device, function="asarray")
+        if not host_only(made.dtype) and not isinstance(made, kinds.scalar):
+            shared(made).block.pin = parse(device)
+        return made
     if isinstance(obj, Handle):
         return _from_handle(obj, dtype, order, copy)
     where = backend_of(obj)
@@ -344,6 +348,9 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
         Host memory that is shared stays on the host.
     """
     if isinstance(x, Handle):
+        if copy is True and device is None:  # the standard: where `x` is
+            where = backend(x.device)  # type: ignore[attr-defined]
+            return own(where.compact(read(x, where)), scalar=False)
         return asarray(x, device=device, copy=copy)
     kind = int(x.__dlpack_device__()[0])
     if kind == 1:
