@@ -34,6 +34,7 @@ from xpu._call import Call
 from xpu._config import Settings, current
 from xpu._device import CPU
 from xpu._ghosts import COPYING, on_ghosts
+from xpu._learn import learner
 from xpu._op import Op, Shaped, Work, host_only
 from xpu._placement import ACCELERATOR, Decision, Operand, Policy, decide
 from xpu._results import adopt
@@ -77,11 +78,14 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     planned, moved, count = where, ledger.nbytes, ledger.count
     start, host_start = (where.seconds(), HOST.seconds()) if settings.recorders else (0.0, 0.0)
     reason = decision.reason
+    ticket = learner.begin(where.device, work) if learner.on else None
     if where is HOST:
         result = _run(this, HOST, work)
     else:
         result, where, trouble = _run_with_fallback(this, where, work, settings)
         reason = trouble or reason
+    if ticket is not None:
+        learner.end(ticket, undisturbed=where is planned and ledger.count == count)
     if settings.recorders:
         actual = where.seconds() - (start if where is planned else host_start)
         _record(this, settings, decision, str(where.device), reason, actual, (moved, count))
@@ -103,7 +107,10 @@ def plan(this: Call, settings: Settings) -> tuple[Decision, Backend, Work]:
         )
     forced = {"auto": None, "cpu": "cpu"}.get(settings.device, ACCELERATOR)
     operands = [_operand(o, s, target) for o, s in zip(this.operands, shapes, strict=True)]
-    decision = decide(work, operands, machine, Policy(forced, _gap(this, shapes, target)))
+    warmup = learner.price(work) if learner.on else 0.0
+    decision = decide(work, operands, machine, Policy(forced, _gap(this, shapes, target), warmup))
+    if warmup and decision.device != ACCELERATOR:
+        learner.missed(work, decision.cpu_seconds - decision.accelerator_seconds)
     if forced is None:
         for operand, lead in zip(this.operands, decision.leads, strict=False):
             view = home(operand) if isinstance(operand, Handle) else None

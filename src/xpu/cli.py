@@ -1,4 +1,4 @@
-"""The command line: ``xpu devices | explain | run | demo | doctor``."""
+"""The command line: ``xpu devices | explain | run | demo | doctor | calibrate``."""
 
 from __future__ import annotations
 
@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     showing.add_argument("--out", default="xpu-demo", help="folder for the pictures")
     examining = commands.add_parser("doctor", help="driver, toolkit, CuPy, cuDNN, GPU: what is there, what is wrong")
     examining.add_argument("--json", action="store_true", help="for machines")
+    calibrating = commands.add_parser("calibrate", help="measure this machine, in about ten seconds")
+    calibrating.add_argument("--export", metavar="FILE", help="write the machine file there too")
+    calibrating.add_argument("--seconds", type=float, default=10.0, help="time for each device (default 10)")
     options = parser.parse_args(argv)
     try:
         return _run(options)
@@ -62,6 +65,8 @@ def _run(options: argparse.Namespace) -> int:
         print(explain_text(options.expression))
     elif options.command == "demo":
         return demo.main(Path(options.out))
+    elif options.command == "calibrate":
+        print(xpu.calibrate(seconds=options.seconds, export=options.export))
     elif options.command == "doctor":
         return doctor_main(json=options.json)
     else:

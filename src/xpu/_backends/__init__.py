@@ -18,6 +18,7 @@ from xpu._backends._pretend import PretendBackend
 from xpu._config import Settings
 from xpu._device import CPU, Device, parse
 from xpu._gate import gate
+from xpu._learn import learner
 from xpu._machine import Machine
 from xpu.errors import (
     DeviceError,
@@ -247,6 +248,7 @@ def forget_machines(calibrated: Machine | None = None) -> None:
         target = automatic.found
         if target is not None and not isinstance(target, PretendBackend):
             _machines[str(target.device)] = calibrated
+            learner.start(calibrated)
 
 
 def _resolve(target: Backend | None) -> Machine:
@@ -256,4 +258,7 @@ def _resolve(target: Backend | None) -> Machine:
     if isinstance(target, PretendBackend):
         return target.machine
     card = _hardware.first_card() if _driver_present() else None
-    return _store.saved(_hardware.identity(card)) or _hardware.start(card)
+    found = _store.saved(_hardware.identity(card)) or _hardware.start(card)
+    if target is not None:
+        learner.start(found)
+    return found
