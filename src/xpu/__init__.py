@@ -172,7 +172,7 @@ __all__ = [
 
 # Loaded on first use, as NumPy does: most programs need few of them.
 _SUBMODULES = frozenset({
-    "char", "ctypeslib", "dtypes", "emath", "exceptions", "lib", "ma", "polynomial", "random", "rec", "strings",
+    "char", "ctypeslib", "dask", "dtypes", "emath", "exceptions", "lib", "ma", "polynomial", "random", "rec", "strings",
     "typing",
 })
 # NumPy's own: types that it has on some platforms only, and what it is about to drop.

@@ -1,0 +1,66 @@
+"""A real LocalCluster of two worker processes, each with a device of its own."""
+
+import numpy as np
+import pytest
+
+import xpu
+from xpu.dask import DevicePerWorker
+
+distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+da = pytest.importorskip("dask.array", reason="dask.array is not installed")
+
+
+def device_of_a_product():
+    import xpu
+
+    with xpu.profile() as p:
+        x = xpu.ones((64, 64))
+        y = x @ x
+    return [e.device for e in p.events if e.op == "matmul"], y
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    import dask
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "60s", "distributed.worker.memory.terminate": False}),
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            host="127.0.0.1",
+            local_directory=str(tmp_path_factory.mktemp("dask")),
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.register_worker_callbacks(setup=DevicePerWorker(["cpu", "pretend"]))
+        yield client
+
+
+def test_each_worker_has_its_own_device(client):
+    workers = sorted(client.scheduler_info()["workers"].items(), key=lambda item: item[1]["name"])
+    found = {}
+    for address, info in workers:
+        where, product = client.submit(device_of_a_product, workers=[address], pure=False).result()
+        found[info["name"]] = where
+        assert isinstance(product, xpu.ndarray)
+        assert product[0, 0] == 64
+    assert found == {0: ["cpu"], 1: ["pretend:0"]}
+
+
+def test_a_dask_array_of_xpu_chunks(client):
+    host = np.arange(10_000.0).reshape(100, 100)
+    lazy = da.from_array(host, chunks=50).map_blocks(xpu.asarray)
+    got = ((lazy @ lazy.T) / 2 + lazy.mean()).compute()
+    assert isinstance(got, xpu.ndarray)
+    np.testing.assert_allclose(xpu.asnumpy(got), host @ host.T / 2 + host.mean())
+
+
+def test_arrays_travel_both_ways(client):
+    x = xpu.arange(1000.0)
+    future = client.scatter(x)
+    y = client.submit(lambda a: a * 2, future).result()
+    assert isinstance(y, xpu.ndarray)
+    assert y.tolist() == [2.0 * i for i in range(1000)]
