@@ -1,0 +1,1 @@
+"""The parts of the acceptance run (`benchmarks/gpu_acceptance.py`)."""
