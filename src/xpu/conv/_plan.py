@@ -1,0 +1,221 @@
+"""Which engine computes a convolution: plain data, decided by predicted time, before anything runs.
+
+A plan is a pure function of the geometry, the rates and what is installed, so it is cached,
+compared, printed and tested without an array.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from xpu.conv import _threads
+from xpu.conv._arguments import ConvShapeError
+from xpu.conv._direct import DirectEngine
+from xpu.conv._engine import Engine, Rates
+from xpu.conv._fft import FftEngine
+from xpu.conv._gemm import GemmEngine
+from xpu.conv._geometry import ConvGeometry
+from xpu.conv._winograd import WinogradEngine
+
+__all__ = ["ENGINES", "ConvPlan", "execute", "plan_conv", "register"]
+
+Array = Any
+Namespace = Any
+Device = Literal["cpu", "cuda"]
+
+ENGINES: dict[str, Engine] = {
+    engine.name: engine
+    for engine in (
+        DirectEngine(),
+        GemmEngine(),
+        FftEngine(),
+        WinogradEngine(),
+    )
+}
+
+# The workspace a plan may take beside its operands and result, in multiples of them, and the
+# bytes that are always allowed, so that small problems keep every engine.
+WORKSPACE_FACTOR = 2.0
+WORKSPACE_FLOOR = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class ConvPlan:
+    """How one convolution will be computed, and why.
+
+    Parameters
+    ----------
+    geometry : ConvGeometry
+        What is computed.
+    engine : str
+        Name of the chosen engine, a key of ``ENGINES``.
+    workspace : int
+        Bytes it needs beside the operands and the result.
+    seconds : tuple of (str, float)
+        Predicted (or, if ``measured``, measured) seconds per engine, fastest first.
+    refused : tuple of (str, str)
+        Engines that do not take part, each with its reason.
+    measured : bool
+        Whether the seconds were measured on this machine.
+
+    Examples
+    --------
+    >>> from xpu.conv._arguments import conv_geometry
+    >>> g = conv_geometry("nn.conv1d", 1, (1, 1, 9), (1, 1, 3), "f4", "f4")
+    >>> plan_conv(g, engines=("direct", "gemm")).engine
+    'gemm'
+    """
+
+    geometry: ConvGeometry
+    engine: str
+    workspace: int
+    seconds: tuple[tuple[str, float], ...]
+    refused: tuple[tuple[str, str], ...] = ()
+    measured: bool = False
+
+    @property
+    def predicted_seconds(self) -> float:
+        """Seconds of the chosen engine."""
+        return dict(self.seconds)[self.engine]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "geometry": str(self.geometry),
+            "engine": self.engine,
+            "workspace": self.workspace,
+            "seconds": dict(self.seconds),
+            "refused": dict(self.refused),
+            "measured": self.measured,
+        }
+
+    def __str__(self) -> str:
+        """Return a small table: the chosen engine, then every other with its time or reason."""
+        word = "measured" if self.measured else "predicted"
+        lines = [str(self.geometry), f"engine {self.engine}, workspace {self.workspace:,} bytes"]
+        lines += [f"  {name:<18}{time * 1e3:12.4f} ms {word}" for name, time in self.seconds]
+        lines += [f"  {name:<18}{reason}" for name, reason in self.refused]
+        return "\n".join(lines)
+
+
+def register(engine: Engine) -> None:
+    """Add an engine, such as cuDNN's, to those the plans choose from."""
+    ENGINES[engine.name] = engine
+    _decide.cache_clear()
+
+
+def plan_conv(
+    geometry: ConvGeometry,
+    *,
+    device: Device = "cpu",
+    engines: Sequence[str] | None = None,
+    workspace_limit: int | None = None,
+    rates: Rates | None = None,
+) -> ConvPlan:
+    """Choose the engine with the least predicted time among those that can do the geometry.
+
+    Parameters
+    ----------
+    geometry : ConvGeometry
+        What to compute.
+    device : {"cpu", "cuda"}
+        Where the operands are.
+    engines : sequence of str, optional
+        Consider only these; their workspace is then not limited unless asked.
+    workspace_limit : int, optional
+        Bytes; by default twice operands and result, and never less than 4 MiB.
+    rates : Rates, optional
+        What the device does per second; by default one core's times the threads in force.
+
+    Returns
+    -------
+    ConvPlan
+        Cached: the same arguments give the same object while the set of ready engines is the same.
+
+    Raises
+    ------
+    ConvShapeError
+        If no engine is left; every reason is in the message.
+    """
+    names = tuple(ENGINES) if engines is None else tuple(engines)
+    unknown = [name for name in names if name not in ENGINES]
+    if unknown:
+        message = f"xpu.nn.plan_conv: engines={unknown!r} are unknown. Valid: {', '.join(ENGINES)}."
+        raise ValueError(message)
+    if workspace_limit is None and engines is None:
+        workspace_limit = max(WORKSPACE_FLOOR, int(WORKSPACE_FACTOR * geometry.bytes))
+    rates = rates or Rates().for_threads(_threads.count())
+    usable = tuple((n, _refusal(ENGINES[n], geometry, device)) for n in names)
+    return _decide(geometry, usable, workspace_limit, rates)
+
+
+def _refusal(engine: Engine, geometry: ConvGeometry, device: Device) -> str | None:
+    if engine.device not in ("any", device):
+        return f"it runs on {engine.device} arrays, these are on {device}"
+    return engine.supports(geometry)
+
+
+@functools.lru_cache(maxsize=4096)
+def _decide(
+    geometry: ConvGeometry,
+    usable: tuple[tuple[str, str | None], ...],
+    limit: int | None,
+    rates: Rates,
+) -> ConvPlan:
+    """Price every engine; gemm stays as the last resort whatever its workspace."""
+    seconds: dict[str, float] = {}
+    space: dict[str, int] = {}
+    refused: dict[str, str] = {}
+    for name, reason in usable:
+        if reason is not None:
+            refused[name] = reason
+            continue
+        space[name] = ENGINES[name].workspace(geometry)
+        if limit is not None and space[name] > limit and name not in ("gemm", "direct"):
+            refused[name] = f"its workspace of {space[name]:,} bytes is over the limit of {limit:,}"
+            continue
+        seconds[name] = ENGINES[name].seconds(geometry, rates)
+    if limit is not None:
+        small = [name for name in seconds if space[name] <= limit]
+        for name in [n for n in seconds if small and n not in small]:
+            refused[name] = f"its workspace of {space[name]:,} bytes is over the limit of {limit:,}"
+            del seconds[name]
+    if not seconds:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        message = f"xpu.nn.plan_conv: no engine takes {geometry} ({reasons}). Allow more engines."
+        raise ConvShapeError(message)
+    order = tuple(sorted(seconds.items(), key=lambda item: item[1]))
+    best = order[0][0]
+    return ConvPlan(geometry, best, space[best], order, tuple(refused.items()))
+
+
+def execute(plan: ConvPlan, xp: Namespace, first: Array, second: Array) -> Array:
+    """Run a plan.
+
+    Parameters
+    ----------
+    plan : ConvPlan
+        From `plan_conv`.
+    xp : namespace
+        numpy or cupy, whichever the operands belong to.
+    first, second : array
+        Of ``plan.geometry.operand_shapes`` and its dtype; any strides.
+
+    Returns
+    -------
+    array
+        Of ``plan.geometry.result_shape``.
+    """
+    return ENGINES[plan.engine].run(xp, plan.geometry, first, second)
+
+
+def with_measured(plan: ConvPlan, seconds: dict[str, float]) -> ConvPlan:
+    """Return the plan with measured times in place of predicted ones, and their winner."""
+    order = tuple(sorted(seconds.items(), key=lambda item: item[1]))
+    best = order[0][0]
+    space = ENGINES[best].workspace(plan.geometry)
+    return dataclasses.replace(plan, engine=best, workspace=space, seconds=order, measured=True)
