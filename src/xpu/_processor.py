@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from xpu._op import Work
+from xpu._op import OPS, Work
 
 __all__ = ["Curve", "Link", "Processor", "Rates", "width"]
 
@@ -162,20 +162,60 @@ class Processor:
         rows = self.curves.get(work.op)
         if not rows:
             return None
-        code = f"{work.dtype.kind}{work.dtype.itemsize}"
-        if code in rows:
-            return rows[code]
-        kind, size = work.dtype.kind, work.dtype.itemsize
+        dtype = loop_dtype(work.op, work.dtype)
+        weight = OPS[work.op].weight if work.op in OPS else 1.0
+        curve = self._nearest(rows, dtype, weight)
+        if curve is None or dtype == work.dtype:
+            return curve
+        return Curve([(ops, t + self._cast(work) * ops / weight) for ops, t in curve.knots])
+
+    def _nearest(self, rows: Mapping[str, Curve], dtype: np.dtype[Any], weight: float) -> Curve | None:
+        """Return the curve of this dtype, or one made of that of the dtype most like it."""
+        kind, size = dtype.kind, dtype.itemsize
+        if f"{kind}{size}" in rows:
+            return rows[f"{kind}{size}"]
         near = [c for c in rows if _LIKE.get(c[0], c[0]) == _LIKE.get(kind, kind)]
         if not near:
             return None
-        # Vector units work by the byte, so half the width is half the time for the same elements.
         best = min(near, key=lambda c: (abs(math.log2(int(c[1:]) / size)), c[0] != kind, -int(c[1:])))
-        return rows[best].scaled(max(1.0, int(best[1:]) / size))
+        curve = rows[best]
+        # Vector units and memory work by the byte: half the width is half the time for the same
+        # elements. A loop that takes longer per element is not vectorised, and width is no matter.
+        vectorised = _per_element(curve, weight) < _VECTORISED
+        return curve.scaled(int(best[1:]) / size) if vectorised else curve
+
+    def _cast(self, work: Work) -> float:
+        """Return the seconds per element to bring the operands into the dtype of the loop."""
+        rows = self.curves.get("astype", {})
+        row = rows.get("i1" if work.dtype.itemsize == 1 else "i4")
+        operands = getattr(getattr(np, work.op), "nin", 1)
+        return 0.0 if row is None else max(0.0, _per_element(row, 1.0)) * operands
+
+
+def _per_element(curve: Curve, weight: float) -> float:
+    """Return the seconds an element adds while the data lie in cache."""
+    return (curve.at(32768 * weight) - curve.at(1.0)) / 32768
 
 
 # Kinds of dtype whose loops cost about the same.
 _LIKE = {"i": "i", "u": "i", "b": "i", "f": "f", "c": "c"}
+_VECTORISED = 0.7e-9  # seconds per element, of 8 bytes, from cache
+
+
+def loop_dtype(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype in which a universal function computes: ``sin`` of int16 runs in float32.
+
+    Examples
+    --------
+    >>> loop_dtype("sin", np.dtype("i2")), loop_dtype("add", np.dtype("i2"))
+    (dtype('float32'), dtype('int16'))
+    """
+    host: Any = getattr(np, name, None)
+    if isinstance(host, np.ufunc):
+        for signature in host.types:
+            if np.can_cast(dtype, signature[0]):
+                return np.dtype(signature[0])
+    return dtype
 
 
 def bucket(work: Work) -> tuple[str, str, int]:

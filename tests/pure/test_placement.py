@@ -1,5 +1,7 @@
 """The decision as arithmetic: no array, no library."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from xpu._machine import from_dict, load, profile_names, shipped
 from xpu._op import Work
 from xpu._placement import Operand, Policy, decide
+from xpu._processor import Curve
 from xpu.errors import MachineFileError
 
 H200 = shipped("h200")
@@ -148,3 +151,63 @@ def test_a_file_that_is_not_json(tmp_path):
 def test_unknown_profile_lists_those_there_are():
     with pytest.raises(MachineFileError, match=r"no machine profile 'h20'.*h200.*Did you mean"):
         shipped("h20")
+
+
+# ----------------------------------------------------------------------------- curves
+
+
+def test_a_curve_decides_where_there_is_one():
+    curve = Curve([(1.0, 1e-6), (1e6, 1e-3), (1e7, 5e-2)])
+    cpu = replace(H200.cpu, curves={"add": {"f8": curve}}, corrections={}, _found={})
+    assert cpu.seconds(Work("elementwise", F8, 0.0, 5e5, "add")) == pytest.approx(5.005e-4, rel=1e-3)
+    assert cpu.seconds(Work("elementwise", F8, 0.0, 2e7, "add")) == pytest.approx(5e-2 + 1e7 * 4.9e-2 / 9e6)
+    assert cpu.launch(Work("elementwise", F8, 0.0, 5e5, "add")) == 1e-6
+    other = Work("elementwise", F8, 24e5, 1e5, "multiply")
+    assert cpu.seconds(other) == H200.cpu.seconds(other)
+
+
+def test_a_dtype_without_a_curve_borrows_the_nearest():
+    flat = Curve([(1.0, 1e-6), (1e6, 1e-6 + 1e-4)])  # 0.1 ns an element: vectorised
+    cpu = replace(H200.cpu, curves={"add": {"f8": flat, "i8": flat.scaled(1.0, 2.0)}}, corrections={}, _found={})
+    n = 5e5
+    assert cpu.seconds(Work("elementwise", np.dtype("f4"), 0, n, "add")) == pytest.approx(flat.at(n / 2), rel=1e-3)
+    assert cpu.seconds(Work("elementwise", np.dtype("u8"), 0, n, "add")) == pytest.approx(2 * flat.at(n), rel=1e-3)
+    assert cpu.curve(Work("elementwise", np.dtype("c16"), 0, n, "add")) is None
+    slow = Curve([(1.0, 1e-6), (1e6, 5e-3)])  # 5 ns an element: width does not matter
+    cpu = replace(H200.cpu, curves={"floor_divide": {"i8": slow}}, corrections={}, _found={})
+    work = Work("elementwise", np.dtype("i2"), 0, 8 * n, "floor_divide")
+    assert cpu.seconds(work) == pytest.approx(slow.at(8 * n), rel=1e-3)
+
+
+def test_an_integer_is_priced_in_the_loop_it_runs_in():
+    float_ = Curve([(1.0, 1e-6), (2e7, 2e-3)])
+    cast = Curve([(1.0, 1e-6), (32768.0, 1e-6 + 32768e-9)])  # 1 ns an element
+    curves = {"sin": {"f8": float_}, "astype": {"i4": cast}}
+    cpu = replace(H200.cpu, curves=curves, corrections={}, _found={})
+    elements, weight = 1e5, 20
+    found = cpu.seconds(Work("elementwise", np.dtype("i4"), 0, elements * weight, "sin"))
+    assert found == pytest.approx(float_.at(elements * weight) + elements * 1e-9, rel=1e-2)
+
+
+def test_memory_traffic_is_a_floor():
+    streams = {"matmul": Curve([(1.0, 1e-6), (1e9, 1.0)])}
+    curves = {"matmul": {"f8": Curve([(1.0, 1e-6), (1e9, 1e-2)])}}
+    cpu = replace(H200.cpu, curves=curves, streams=streams, corrections={}, _found={})
+    assert cpu.seconds(Work("matmul", F8, 1e8, 1e6, "matmul")) == pytest.approx(0.1, rel=0.01)
+
+
+@given(st.floats(0, 1e12), st.floats(0, 1e12), st.sampled_from(["f2", "f4", "f8", "c16", "i4", "b1"]))
+def test_predictions_are_finite_and_positive(nbytes, ops, code):
+    for name in profile_names():
+        machine = shipped(name)
+        seconds = machine.cpu.seconds(Work("reduction", np.dtype(code), nbytes, ops, "sum"))
+        assert 0 < seconds < float("inf")
+
+
+def test_a_cold_call_is_charged_only_where_it_decides():
+    work = Work("matmul", F8, 3 * 8e8, 2e12)
+    operands = [host(8 * 10**8)] * 2
+    warm = decide(work, operands, H200, Policy())
+    cold = decide(work, operands, H200, Policy(warmup=1e6))
+    assert (warm.device, cold.device) == ("accelerator", "cpu")
+    assert cold.accelerator_seconds == warm.accelerator_seconds  # predicted times are those of warm calls

@@ -15,7 +15,7 @@ from xpu._processor import Curve
 __all__ = ["STREAM_SIZES", "Memory", "operands", "time_probe"]
 
 STREAM_SIZES = (1 << 14, 1 << 17, 1 << 19, 1 << 21, 1 << 23)  # elements of 8 bytes: 128 KiB to 64 MiB
-_LONGEST = 2e-3  # seconds of one call after which a probe grows no further
+_LONGEST = 1.2e-3  # seconds of one call after which a probe grows no further
 _ENOUGH = 0.03  # seconds after which a probe grows no further: there are a thousand of them
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from xpu._op import OPS, Op
+from xpu._processor import loop_dtype
 
 __all__ = ["CODES", "Probe", "probes", "values"]
 
 Array = np.ndarray[Any, Any]
-CODES = ("f8", "f4", "i8", "i4", "b1", "c16", "c8", "u1", "f2")
+CODES = ("f8", "f4", "i8", "f2", "c16", "i4", "b1", "u1", "u8")
 ELEMENTS = (1, 512, 2048, 8192, 32768, 131072, 524288, 1048576, 2097152)
 SIDES = (1, 4, 16, 32, 64, 128, 256, 512)
 SMOOTH = (16, 24, 48, 96, 192, 360, 720, 1440)  # sides of two-dimensional transforms: no large prime factor
@@ -62,6 +63,8 @@ def _universal(op: Op, code: str) -> Probe | None:
     """Return the probe of a universal function, or None where it does not take the dtype."""
     host: Any = op.host
     if not isinstance(host, np.ufunc) or host.signature is not None or host.nout > 2:
+        return None
+    if loop_dtype(op.name, np.dtype(code)) != code:  # NumPy runs another dtype's loop, timed there
         return None
 
     def make(n: int) -> tuple[Any, ...]:
@@ -118,28 +121,24 @@ def _half(n: int, code: str) -> tuple[Any, ...]:
 
 
 Make = Callable[[int, str], tuple[Any, ...]]
-_REDUCTIONS = (
-    "all",
-    "any",
-    "max",
-    "min",
-    "sum",
-    "prod",
-    "mean",
-    "std",
-    "var",
-    "argmax",
-    "argmin",
-    "count_nonzero",
-    "ptp",
-) + ("nansum", "nanmax", "nanmin", "nanmean", "linalg.norm", "linalg.vector_norm")
+_REDUCTIONS = ("all", "any", "max", "min", "sum", "prod", "mean", "std", "var", "argmax", "argmin", "count_nonzero")
+_MORE_REDUCTIONS = ("ptp", "nansum", "nanmax", "nanmin", "nanmean", "linalg.norm", "linalg.vector_norm", "nanvar")
+_RARE_REDUCTIONS = ("nanstd", "nanprod", "nanargmax", "nanargmin", "average", "trapezoid")
+_CAST = {"f8": "f4", "f4": "f8", "i8": "f8", "i4": "f8", "i1": "f2"}
 _FACTORS = ("cholesky", "det", "slogdet", "eigh", "eigvalsh", "inv", "pinv", "qr", "svd", "eig", "eigvals", "svdvals")
 _PLAIN = ["cumsum", "cumprod", "sort", "argsort", "unique", "median", "diff", "flatten", "isclose", "angle"]
 
 _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     **dict.fromkeys(_REDUCTIONS, (("f8", "f4", "i8", "i4", "b1"), ELEMENTS, _one)),
+    **dict.fromkeys(_MORE_REDUCTIONS, (_NUMBERS, ELEMENTS, _one)),
+    **dict.fromkeys(_RARE_REDUCTIONS, (_FLOATS, ELEMENTS, _one)),
     **dict.fromkeys(_PLAIN, (_NUMBERS, ELEMENTS, _one)),
     "isclose": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(n, c, 1))),
+    **dict.fromkeys(("nancumsum", "ediff1d", "sinc", "fix"), (_FLOATS, ELEMENTS, _one)),
+    **dict.fromkeys(("hstack", "vstack"), (_FLOATS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],))),
+    "extract": (_FLOATS, ELEMENTS, lambda n, c: (values(n, "b1"), values(n, c))),
+    "digitize": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), np.linspace(0, 1, 20))),
+    "polyval": (_FLOATS, ELEMENTS, lambda n, c: (values(4, c), values(n, c))),
     "clip": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c), np.dtype(c).type(0), np.dtype(c).type(1))),
     "round": (_FLOATS, ELEMENTS, _vector(1)),
     "nan_to_num": (_FLOATS, ELEMENTS, _one),
@@ -158,7 +157,8 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     "flatnonzero": (("b1", "f8"), ELEMENTS, _one),
     "concatenate": (_NUMBERS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],)),
     "stack": (_NUMBERS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],)),
-    "astype": (("f8", "f4", "i8", "i4", "b1"), ELEMENTS, lambda n, c: (values(n, c), "f4" if c == "f8" else "f8")),
+    # What a ufunc does to operands of a dtype it has no loop for: int8 to float16, int32 to float64.
+    "astype": (("f8", "f4", "i8", "i4", "i1"), ELEMENTS, lambda n, c: (values(n, c), _CAST[c])),
     "roll": (_NUMBERS, ELEMENTS, _vector(3)),
     "repeat": (_NUMBERS, ELEMENTS, _vector(2)),
     "tile": (_NUMBERS, ELEMENTS, _vector(2)),
@@ -195,9 +195,11 @@ def probes(only: frozenset[str] | None = None) -> list[Probe]:
         Row names; all if omitted.
     """
     found = []
+    casts = [_listed(OPS["astype"], code) for code in _CAST] if only is None else []  # every other dtype needs them
+    found += [cast for cast in casts if cast is not None]
     for code in CODES:
         for name, op in tuple(OPS.items()):
-            if only is None or name in only:
+            if (only is None and name != "astype") or (only is not None and name in only):
                 made = _listed(op, code) if name in _CALLS else _universal(op, code)
                 if made is not None:
                     found.append(made)

@@ -1,0 +1,265 @@
+"""The fit and the clock, on made-up times: known constants come back, and bad clocks are seen."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xpu._calibrate._card import link, time_on_card, with_warmup
+from xpu._calibrate._fit import Sample, Series, Streams, fit, knots, settled
+from xpu._calibrate._host import time_probe
+from xpu._calibrate._probes import probes, values
+from xpu._calibrate._steps import Step, perform
+from xpu._calibrate._timing import CalibrationError, Clock
+from xpu._machine import shipped
+from xpu._op import OPS, Work
+from xpu._processor import Curve
+
+GENERIC = shipped("generic").cpu
+SIZES = (1, 512, 8192, 131072, 1048576)
+
+
+def series(seconds, op="add", kind="elementwise", code="f8", sizes=SIZES):
+    return Series(op, kind, code, [Sample(n, float(n), 24.0 * n, 16 * n, 8 * n, seconds(n)) for n in sizes])
+
+
+@given(st.floats(1e-7, 1e-4), st.floats(1e-11, 1e-8), st.integers(1, 10**8))
+def test_known_constants_come_back(latency, per_element, n):
+    made = fit([series(lambda k: latency + per_element * k)], None, GENERIC, "made up", 1)
+    predicted = made.seconds(Work("elementwise", np.dtype("f8"), 24.0 * n, float(n), "add"))
+    assert predicted == pytest.approx(latency + per_element * n, rel=1e-3)
+
+
+def test_the_rates_of_a_class_are_its_operations():
+    made = fit([series(lambda k: 1e-6 + 2e-9 * k)], None, GENERIC, "made up", 1)
+    rates = made.classes["elementwise"]
+    assert rates.latency == pytest.approx(1e-6, rel=0.01)
+    assert rates.rate["f8"] == pytest.approx(5e8, rel=0.01)
+    assert rates.bandwidth == pytest.approx(24 / 2e-9, rel=0.01)
+    assert rates.rate["f4"] == GENERIC.classes["elementwise"].rate["f4"]  # not timed
+    assert made.classes["fft"] == GENERIC.classes["fft"]
+
+
+def test_a_curve_bends_where_a_cache_ends():
+    def seconds(k):
+        return 1e-6 + 1e-10 * min(k, 131072) + 1e-9 * max(0, k - 131072)
+
+    made = fit([series(seconds)], None, GENERIC, "made up", 1)
+    for n in (50_000, 131072, 400_000, 5_000_000):
+        work = Work("elementwise", np.dtype("f8"), 24.0 * n, float(n), "add")
+        assert made.seconds(work) == pytest.approx(seconds(n), rel=0.01)
+
+
+def test_main_memory_carries_a_curve_on():
+    streams = Streams(Curve([(1e5, 1e-6), (1e9, 1.0)]), Curve([(1e5, 1e-6), (1e9, 1.0)]))  # 1 GB/s
+    found = knots(series(lambda k: 1e-6 + 1e-11 * k, sizes=(1, 512, 8192)), streams)
+    ops, seconds = found[-1]
+    assert ops == 8192 * 64
+    assert seconds == pytest.approx(24 * ops / 1e9, rel=0.2)  # not the 1e-11 a call from cache takes
+    product = Series("matmul", "matmul", "f8", series(lambda k: 1e-6 + 1e-11 * k).samples)
+    assert len(knots(product, streams)) == len(SIZES)
+
+
+@given(st.lists(st.floats(1e-9, 1.0), min_size=1, max_size=9))
+def test_settled_times_never_fall_and_never_exceed_what_was_measured(seconds):
+    found = settled(seconds)
+    assert all(a <= b for a, b in itertools.pairwise(found))
+    assert all(f <= s for f, s in zip(found, seconds, strict=True))
+    assert found[-1] == seconds[-1]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1e9), st.floats(1e-9, 1.0)), min_size=1, max_size=8, unique_by=lambda k: k[0]),
+    st.floats(0, 1e10),
+)
+def test_a_curve_passes_its_knots_and_stays_positive_beyond(points, work):
+    points = sorted(points)
+    curve = Curve(points)
+    for (w, s), after in zip(points, [*points[1:], (float("inf"), 0)], strict=True):
+        if after[0] - w > 1e-3:
+            assert curve.at(w) == pytest.approx(s)
+    assert curve.at(work) > 0 or any(b[0] - a[0] < 1e-3 for a, b in itertools.pairwise(points))
+
+
+# ----------------------------------------------------------------------------- clocks
+
+
+class Synthetic:
+    """A clock that advances by what each call takes."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def read(self):
+        return self.now
+
+    def call(self, seconds):
+        def run():
+            self.now += seconds
+
+        return run
+
+
+def test_a_clock_measures_what_a_call_takes_and_leaves_the_cold_one_out():
+    world = Synthetic()
+    cold = iter([0.5])
+
+    def call():
+        world.now += next(cold, 3e-6)
+
+    assert Clock(world.read, world.read, lambda: 0).time(call) == pytest.approx(3e-6)
+
+
+def test_interrupted_samples_do_not_count():
+    world, count = Synthetic(), itertools.count()
+    turns = [0]
+
+    def call():
+        i = next(count)
+        late = i % 2
+        turns[0] += late
+        world.now += 9e-3 if late else 5e-3
+
+    assert Clock(world.read, world.read, lambda: turns[0]).time(call) == pytest.approx(5e-3)
+
+
+def test_a_sample_in_which_a_clock_jumped_is_thrown_away():
+    world = Synthetic()
+    jumps = iter([0.0, 0.0, 0.0, 100.0])
+    clock = Clock(world.read, lambda: world.now + next(jumps, 100.0), lambda: 0)
+    assert clock.time(world.call(2e-3)) == pytest.approx(2e-3)
+    assert clock.refused == 1
+
+
+def test_a_clock_that_keeps_jumping_ends_calibration():
+    world = Synthetic()
+    other = itertools.count(step=7.0)
+    with pytest.raises(CalibrationError, match=r"the clock jumped in \d+ of \d+ samples"):
+        Clock(world.read, lambda: next(other), lambda: 0).time(world.call(1e-3))
+
+
+def test_a_clock_that_runs_backwards_is_seen():
+    back = itertools.count(step=-1e-3)
+    with pytest.raises(CalibrationError, match="the clock jumped"):
+        Clock(lambda: next(back), lambda: 0.0, lambda: 0).time(lambda: None)
+
+
+# ----------------------------------------------------------------------------- probes
+
+
+def test_every_probe_runs_at_its_first_sizes():
+    found = probes()
+    assert len({p.op.name for p in found}) > 150
+    with np.errstate(all="ignore"):
+        for probe in found:
+            probe.op.host(*probe.make(probe.sizes[1]))
+
+
+def test_a_dtype_that_runs_in_another_loop_is_not_timed_twice():
+    names = {p.name for p in probes(frozenset({"sin", "add"}))}
+    assert {"sin f8", "sin f4", "sin f2", "add i4"} <= names
+    assert "sin i4" not in names
+
+
+def test_values_have_the_dtype_asked_for():
+    for code in ("b1", "i1", "f2", "c8", "f8"):
+        assert values(5, code).dtype == np.dtype(code)
+
+
+def test_a_probe_stops_growing_when_calls_get_long():
+    world = Synthetic()
+
+    class Slow:
+        name, kind = "slow", "elementwise"
+
+        @staticmethod
+        def host(x):
+            world.now += 1e-6 * x.size
+            return x
+
+        @staticmethod
+        def work(shapes, keywords):
+            return Work("elementwise", np.dtype("f8"), 0.0, float(shapes[0].size), "slow")
+
+    probe = probes(frozenset({"negative"}))[0]
+    slow = type(probe)(Slow, "f8", (1, 10, 100, 1000, 10**4, 10**5), probe.make)
+    found = time_probe(slow, Clock(world.read, world.read, lambda: 0))
+    assert [s.size for s in found.samples] == [1, 10, 100, 1000]
+    assert found.samples[-1].seconds == pytest.approx(1e-3, rel=0.01)
+
+
+# ----------------------------------------------------------------------------- steps
+
+
+def test_steps_report_progress_in_order():
+    told, done = [], []
+    steps = [Step(str(i), lambda i=i: done.append(i)) for i in range(4)]
+    assert perform(steps, 60.0, 60.0, lambda share, name: told.append((share, name))) == 4
+    assert done == [0, 1, 2, 3]
+    assert told == [(0.25, "0"), (0.5, "1"), (0.75, "2"), (1.0, "3")]
+
+
+def test_when_time_is_up_the_rest_is_left():
+    ticks = itertools.count()
+    done = []
+    steps = [Step(str(i), lambda i=i: done.append(i)) for i in range(1000)]
+    count = perform(steps, 20.0, 60.0, lambda share, name: None, clock=lambda: float(next(ticks)))
+    assert 0 < count < 20
+    assert done == list(range(count))
+
+
+def test_a_hung_step_is_named():
+    import threading
+
+    forever = threading.Event()
+    steps = [Step("quick", lambda: None), Step("fft f8", forever.wait)]
+    with pytest.raises(CalibrationError, match=r"step 'fft f8' did not end within 0\.2 s"):
+        perform(steps, 60.0, 0.2, lambda share, name: None)
+    forever.set()
+
+
+def test_an_error_in_a_step_is_the_callers():
+    def fail():
+        raise ValueError("no such thing")
+
+    with pytest.raises(ValueError, match="no such thing"):
+        perform([Step("a", fail)], 1.0, 5.0, lambda share, name: None)
+
+
+# ----------------------------------------------------------------------------- the card, on made-up times
+
+
+@given(st.floats(1e-6, 1e-3), st.floats(1e8, 1e11), st.floats(1.0, 5.0))
+def test_the_link_comes_back(latency, bandwidth, faster):
+    sizes = (4096, 1 << 20, 1 << 26)
+    found = link([(n, latency + n / bandwidth) for n in sizes], [(n, latency + n / bandwidth / faster) for n in sizes])
+    assert found.latency == pytest.approx(latency, rel=1e-3)
+    assert found.bandwidth == pytest.approx(bandwidth, rel=1e-3)
+    assert found.pinned_bandwidth == pytest.approx(bandwidth * faster, rel=1e-3)
+
+
+class MadeUpTimer:
+    """Answers from known constants: 10 us a launch, 0.2 s to compile on the first call."""
+
+    def time(self, call, number=10, rounds=3):
+        call()
+        return 0.2, 1e-5
+
+
+def test_a_cards_warm_up_is_kept_apart_from_its_latency():
+    from xpu._backends._pretend import PretendBackend
+    from xpu._device import parse
+
+    machine = shipped("h200")
+    pretend = PretendBackend(parse("pretend"), machine)
+    probe = probes(frozenset({"add"}))[0]
+    found, warmup = time_on_card(probe, pretend, MadeUpTimer())
+    assert warmup == 0.2
+    assert {s.seconds for s in found.samples} == {1e-5}
+    card = with_warmup(fit([found], None, machine.accelerator, "card", 1), [("elementwise", warmup)])
+    assert card.classes["elementwise"].warmup == 0.2
+    assert card.classes["elementwise"].latency == 1e-5
+    assert card.classes["fft"].warmup == 0.0
+    assert OPS["add"].kind == "elementwise"
