@@ -103,7 +103,8 @@ from xpu._trace import (
 
 if TYPE_CHECKING:
     from xpu import (
-        char, ctypeslib, dtypes, emath, exceptions, lib, ma, polynomial, random, rec, strings, typing,
+        char, ctypeslib, dtypes, emath, exceptions, lib, ma, ndimage, polynomial, random, rec, signal, strings,
+        typing,
     )
 
 __version__ = "0.1.0"
@@ -121,10 +122,9 @@ __all__ = [
     "bitwise_xor", "blackman", "block", "bmat", "bool", "bool_", "broadcast", "broadcast_arrays",
     "broadcast_shapes", "broadcast_to", "busday_count", "busday_offset", "busdaycalendar", "byte", "bytes_", "c_",
     "calibrate", "can_cast", "cbrt", "cdouble", "ceil", "char", "character", "choose", "clip", "clongdouble",
-    "column_stack",
-    "common_type", "complex128", "complex64", "complexfloating", "compress", "concat", "concatenate", "config",
-    "conj", "conjugate", "convolve", "copy", "copysign", "copyto", "corrcoef", "correlate", "cos", "cosh",
-    "count_nonzero", "cov", "cross", "csingle", "ctypeslib", "cumprod", "cumsum", "cumulative_prod",
+    "column_stack", "common_type", "complex128", "complex64", "complexfloating", "compress", "concat",
+    "concatenate", "config", "conj", "conjugate", "convolve", "copy", "copysign", "copyto", "corrcoef", "correlate",
+    "cos", "cosh", "count_nonzero", "cov", "cross", "csingle", "ctypeslib", "cumprod", "cumsum", "cumulative_prod",
     "cumulative_sum", "datetime64", "datetime_as_string", "datetime_data", "deg2rad", "degrees", "delete",
     "devices", "diag", "diag_indices", "diag_indices_from", "diagflat", "diagonal", "diff", "digitize", "divide",
     "divmod", "dot", "double", "dsplit", "dstack", "dtype", "dtypes", "e", "ediff1d", "einsum", "einsum_path",
@@ -147,33 +147,33 @@ __all__ = [
     "max", "maximum", "may_share_memory", "mean", "median", "memmap", "meshgrid", "mgrid", "min", "min_scalar_type",
     "minimum", "mintypecode", "mod", "modf", "moveaxis", "multiply", "nan", "nan_to_num", "nanargmax", "nanargmin",
     "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanprod",
-    "nanquantile", "nanstd", "nansum", "nanvar", "ndarray", "ndenumerate", "ndim", "ndindex", "nditer", "negative",
-    "nested_iters", "newaxis", "nextafter", "no_transfers", "nonzero", "not_equal", "number", "object_", "ogrid",
-    "ones", "ones_like", "outer", "packbits", "pad", "partition", "percentile", "permute_dims", "pi", "piecewise",
-    "pipeline", "place", "poly", "poly1d", "polyadd", "polyder", "polydiv", "polyfit", "polyint", "polymul",
-    "polynomial", "polysub", "polyval", "positive", "pow", "power", "prefetch", "printoptions",
-    "prod", "profile", "promote_types",
-    "ptp", "put", "put_along_axis", "putmask", "quantile", "r_", "rad2deg", "radians", "random", "ravel",
-    "ravel_multi_index", "real", "real_if_close", "rec", "recarray", "reciprocal", "record", "remainder", "repeat",
-    "require", "reshape", "resize", "result_type", "right_shift", "rint", "roll", "rollaxis", "roots", "rot90",
-    "round", "s_", "save", "savetxt", "savez", "savez_compressed", "scalar", "sctypeDict", "searchsorted", "select",
-    "set_config", "set_printoptions", "setbufsize", "setdiff1d", "seterr", "seterrcall", "setxor1d", "shape",
-    "shares_memory", "short", "show_config", "show_runtime", "sign", "signbit", "signedinteger", "sin", "sinc",
-    "single", "sinh", "size", "sort", "sort_complex", "spacing", "split", "sqrt", "square", "squeeze", "stack",
-    "std", "str_", "strings", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot",
-    "tile", "timedelta64", "trace", "transpose", "trapezoid", "tri", "tril", "tril_indices", "tril_indices_from",
-    "trim_zeros", "triu", "triu_indices", "triu_indices_from", "true_divide", "trunc", "typecodes", "typename",
-    "typing", "ubyte", "ufunc", "uint", "uint16", "uint32", "uint64", "uint8", "uintc", "uintp", "ulong",
-    "ulonglong", "union1d", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values",
-    "unpackbits", "unravel_index", "unsignedinteger", "unstack", "unwrap", "ushort", "vander", "var", "vdot",
-    "vecdot", "vecmat", "vectorize", "void", "vsplit", "vstack", "where", "zeros", "zeros_like",
+    "nanquantile", "nanstd", "nansum", "nanvar", "ndarray", "ndenumerate", "ndim", "ndimage", "ndindex", "nditer",
+    "negative", "nested_iters", "newaxis", "nextafter", "no_transfers", "nonzero", "not_equal", "number", "object_",
+    "ogrid", "ones", "ones_like", "outer", "packbits", "pad", "partition", "percentile", "permute_dims", "pi",
+    "piecewise", "pipeline", "place", "poly", "poly1d", "polyadd", "polyder", "polydiv", "polyfit", "polyint",
+    "polymul", "polynomial", "polysub", "polyval", "positive", "pow", "power", "prefetch", "printoptions", "prod",
+    "profile", "promote_types", "ptp", "put", "put_along_axis", "putmask", "quantile", "r_", "rad2deg", "radians",
+    "random", "ravel", "ravel_multi_index", "real", "real_if_close", "rec", "recarray", "reciprocal", "record",
+    "remainder", "repeat", "require", "reshape", "resize", "result_type", "right_shift", "rint", "roll", "rollaxis",
+    "roots", "rot90", "round", "s_", "save", "savetxt", "savez", "savez_compressed", "scalar", "sctypeDict",
+    "searchsorted", "select", "set_config", "set_printoptions", "setbufsize", "setdiff1d", "seterr", "seterrcall",
+    "setxor1d", "shape", "shares_memory", "short", "show_config", "show_runtime", "sign", "signal", "signbit",
+    "signedinteger", "sin", "sinc", "single", "sinh", "size", "sort", "sort_complex", "spacing", "split", "sqrt",
+    "square", "squeeze", "stack", "std", "str_", "strings", "subtract", "sum", "swapaxes", "take",
+    "take_along_axis", "tan", "tanh", "tensordot", "tile", "timedelta64", "trace", "transpose", "trapezoid", "tri",
+    "tril", "tril_indices", "tril_indices_from", "trim_zeros", "triu", "triu_indices", "triu_indices_from",
+    "true_divide", "trunc", "typecodes", "typename", "typing", "ubyte", "ufunc", "uint", "uint16", "uint32",
+    "uint64", "uint8", "uintc", "uintp", "ulong", "ulonglong", "union1d", "unique", "unique_all", "unique_counts",
+    "unique_inverse", "unique_values", "unpackbits", "unravel_index", "unsignedinteger", "unstack", "unwrap",
+    "ushort", "vander", "var", "vdot", "vecdot", "vecmat", "vectorize", "void", "vsplit", "vstack", "where",
+    "zeros", "zeros_like",
 ]
 # fmt: on
 
 # Loaded on first use, as NumPy does: most programs need few of them.
 _SUBMODULES = frozenset({
-    "char", "ctypeslib", "dask", "dtypes", "emath", "exceptions", "lib", "ma", "polynomial", "random", "rec", "strings",
-    "typing",
+    "char", "ctypeslib", "dask", "dtypes", "emath", "exceptions", "lib", "ma", "ndimage", "polynomial", "random",
+    "rec", "signal", "strings", "typing",
 })
 # NumPy's own: types that it has on some platforms only, and what it is about to drop.
 _NUMPYS_OWN = frozenset({"complex192", "complex256", "core", "f2py", "float96", "float128", "row_stack"})

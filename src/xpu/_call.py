@@ -34,6 +34,7 @@ class Call:
         written = [args[i] for i in op.writes if i < len(args)]
         out = kwargs.get("out")
         written += out if isinstance(out, tuple) else [out]
+        written.append(kwargs.get("output"))  # SciPy's word for it
         self.targets: list[Any] = [w for w in written if isinstance(w, (Handle, np.ndarray))]
 
     def _collect(self, value: Any) -> None:
