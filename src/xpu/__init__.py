@@ -42,6 +42,9 @@ from xpu._device import (
 from xpu._explain import (
     explain, no_transfers,
 )
+from xpu._kernels._fuse import (
+    fuse,
+)
 from xpu._kernels._vectorize import (
     vectorize,
 )
@@ -133,7 +136,7 @@ __all__ = [
     "flatnonzero", "flexible", "flip", "fliplr", "flipud", "float16", "float32", "float64", "float_power",
     "floating", "floor", "floor_divide", "fmax", "fmin", "fmod", "format_float_positional",
     "format_float_scientific", "frexp", "from_dlpack", "frombuffer", "fromfile", "fromfunction", "fromiter",
-    "frompyfunc", "fromregex", "fromstring", "full", "full_like", "gcd", "generic", "genfromtxt", "geomspace",
+    "frompyfunc", "fromregex", "fromstring", "full", "full_like", "fuse", "gcd", "generic", "genfromtxt", "geomspace",
     "get_include", "get_printoptions", "getbufsize", "geterr", "geterrcall", "gradient", "greater", "greater_equal",
     "half", "hamming", "hanning", "heaviside", "histogram", "histogram2d", "histogram_bin_edges", "histogramdd",
     "hsplit", "hstack", "hypot", "i0", "identity", "iinfo", "imag", "index_exp", "indices", "inexact", "inf",
