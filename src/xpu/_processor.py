@@ -38,7 +38,7 @@ class Curve:
 
     Examples
     --------
-    >>> Curve([(0.0, 1e-6), (1000.0, 3e-6)]).at(500.0)
+    >>> round(Curve([(0.0, 1e-6), (1000.0, 3e-6)]).at(500.0), 9)
     2e-06
     """
 
@@ -159,7 +159,7 @@ class Processor:
         return self._found[key]
 
     def _like(self, work: Work) -> Curve | None:
-        rows = self.curves.get(work.op)
+        rows = self.curves.get(work.op) or self.curves.get(_RELATIVES.get(work.op, ""))
         if not rows:
             return None
         dtype = loop_dtype(work.op, work.dtype)
@@ -197,6 +197,28 @@ def _per_element(curve: Curve, weight: float) -> float:
     return (curve.at(32768 * weight) - curve.at(1.0)) / 32768
 
 
+# Operations that do the same work as another one, counted alike.
+_RELATIVES = {
+    **dict.fromkeys(("append", "hstack", "vstack", "dstack", "column_stack", "block"), "concatenate"),
+    **dict.fromkeys(("delete", "insert", "resize", "trim_zeros"), "flatten"),
+    **dict.fromkeys(("vecdot", "linalg.vecdot"), "vdot"),
+    **dict.fromkeys(("unique_values", "union1d", "unique_counts"), "unique"),
+    **dict.fromkeys(("fft.ihfft",), "fft.rfft"),
+    **dict.fromkeys(("fft.hfft",), "fft.irfft"),
+    "argpartition": "partition",
+    "correlate": "convolve",
+    "linalg.matmul": "matmul",
+    "linalg.outer": "outer",
+    "nancumprod": "nancumsum",
+    "nanmedian": "median",
+    "nanpercentile": "percentile",
+    "nanquantile": "quantile",
+    "ndarray.sort": "sort",
+    "ndarray.partition": "partition",
+    "unique_inverse": "argsort",
+    "isneginf": "isinf",
+    "isposinf": "isinf",
+}
 # Kinds of dtype whose loops cost about the same.
 _LIKE = {"i": "i", "u": "i", "b": "i", "f": "f", "c": "c"}
 _VECTORISED = 0.7e-9  # seconds per element, of 8 bytes, from cache

@@ -15,7 +15,7 @@ import pytest
 import xpu
 from xpu import _backends, _calibrate, _hardware, _store
 from xpu._calibrate._timing import CalibrationError
-from xpu._machine import from_dict, named, shipped
+from xpu._machine import from_dict, load, named, shipped
 from xpu._op import Work
 from xpu._processor import Curve
 from xpu.errors import MachineFileError, MachineFileWarning
@@ -314,3 +314,29 @@ def test_the_machine_in_force_prints(cache):
     shown = str(xpu.machine())
     assert "elementwise" in shown
     assert "GB/s" in shown
+
+
+# ----------------------------------------------------------------------------- the real thing, briefly
+
+
+def test_a_short_calibration_is_saved_exported_and_in_force(cache, tmp_path):
+    export = tmp_path / "out" / "lab.json"
+    code = "from xpu.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "calibrate", "--seconds", "0.3", "--export", str(export)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "XPU_DEVICE": "auto"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("calibrated: ")
+    machine = load(export)
+    assert machine.cpu.curves
+    assert machine.cpu.seconds(Work("copy", np.dtype("f8"), 16e5, 1e5, "astype")) > 1e-6
+    after = run("import xpu; print(xpu.machine().name)", XPU_CACHE_DIR=str(cache))
+    assert after.stdout.strip() == "calibrated"
+
+
+def test_a_pretend_device_is_not_measured(cache):
+    done = run(
+        "import xpu; m = xpu.calibrate(seconds=0.05); print(m.accelerator, xpu.machine().name)",
+        XPU_PRETEND="rtx4090",
+        XPU_DEVICE="auto",
+    )
+    assert done.stdout.split() == ["None", "rtx4090"], done.stderr

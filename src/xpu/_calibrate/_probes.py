@@ -135,7 +135,6 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     **dict.fromkeys(_PLAIN, (_NUMBERS, ELEMENTS, _one)),
     "isclose": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(n, c, 1))),
     **dict.fromkeys(("nancumsum", "ediff1d", "sinc", "fix"), (_FLOATS, ELEMENTS, _one)),
-    **dict.fromkeys(("hstack", "vstack"), (_FLOATS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],))),
     "extract": (_FLOATS, ELEMENTS, lambda n, c: (values(n, "b1"), values(n, c))),
     "digitize": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), np.linspace(0, 1, 20))),
     "polyval": (_FLOATS, ELEMENTS, lambda n, c: (values(4, c), values(n, c))),
