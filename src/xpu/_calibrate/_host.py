@@ -86,6 +86,8 @@ class Memory:
             written = max(both - read, 0.25 * read)
             self._written[data.nbytes] = min(written, self._written.get(data.nbytes, written))
 
-    def streams(self) -> Streams:
-        """Return what was measured."""
+    def streams(self) -> Streams | None:
+        """Return what was measured; None before `run`."""
+        if not self._read:
+            return None
         return Streams(Curve(list(self._read.items())), Curve(list(self._written.items())))
