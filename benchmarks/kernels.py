@@ -63,11 +63,16 @@ def main() -> None:
         x, y = rng.normal(size=(2, SIZE)).astype(dtype)
         a, b = xpu.asarray(x), xpu.asarray(y)
         np.testing.assert_allclose(xpu.asnumpy(branchy(a, b)), branchy_arrays(x, y), rtol=1e-4, atol=1e-4)
+        u, v = rng.normal(size=(2, 4 * SIZE)).astype(dtype)
+        c, d = xpu.asarray(u), xpu.asarray(v)
         fused = xpu.fuse(smooth)
-        np.testing.assert_array_equal(xpu.asnumpy(fused(a, b)), smooth(x, y))
+        np.testing.assert_array_equal(xpu.asnumpy(fused(c, d)), smooth(u, v))
         cases = {
             f"vectorize, branchy, {dtype}": (lambda x=x, y=y: branchy_arrays(x, y), lambda a=a, b=b: branchy(a, b)),
-            f"fuse, twelve operations, {dtype}": (lambda x=x, y=y: smooth(x, y), lambda a=a, b=b, f=fused: f(a, b)),
+            f"fuse, fourteen operations, 4 x as many, {dtype}": (
+                lambda u=u, v=v: smooth(u, v),
+                lambda c=c, d=d, f=fused: f(c, d),
+            ),
         }
         for name, (theirs, ours) in cases.items():
             found, numpys, xpus = ratio(theirs, ours)

@@ -155,11 +155,11 @@ def test_mistakes_are_numpys():
 
 
 def test_few_elements_run_by_themselves(monkeypatch):
-    monkeypatch.setattr(_fuse, "_FEW", 16384)
+    monkeypatch.setattr(_fuse, "_FEW", 6_000_000)
     fused = xpu.fuse(mixed)
     with xpu.config(device="cpu"):
         fused(np.ones(100), 1.0)
-    assert "100 elements" in fused.reason
+    assert "800 bytes" in fused.reason
 
 
 def test_methods_and_documentation():

@@ -20,8 +20,9 @@ from xpu._wrap import host_call
 
 __all__ = ["fuse"]
 
-# Below so many elements, on the host, operations by themselves stay in cache anyway.
-_FEW = 16384
+# Arrays of fewer bytes are quicker operation by operation, on the host: their temporaries stay in cache
+# (benchmarks/kernels.py; on two cores of a server the two meet between 4 and 8 MB).
+_FEW = 6_000_000
 _KEPT = 64  # programs remembered per function
 
 
@@ -89,10 +90,9 @@ class fuse:
 
     def _traced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Program, list[Any], bool]:
         given = _in_order(self.function, args, kwargs)
-        shapes = [shaped(a).shape if isinstance(a, Handle) else np.shape(a) for a in given if hasattr(a, "shape")]
-        elements = max((int(np.prod(s)) for s in shapes), default=0)
-        if elements < _FEW and (gate.open or current().device == "cpu"):
-            message = f"{elements} elements stay in cache anyway"
+        nbytes = max((shaped(a).nbytes if isinstance(a, Handle) else getattr(a, "nbytes", 0) for a in given), default=0)
+        if nbytes < _FEW and (gate.open or current().device == "cpu"):
+            message = f"arrays of {nbytes} bytes stay in cache by themselves"
             raise Unfusable(message)
         # Stand-ins have no device, and what is traced has not happened: nothing may record or check it.
         quiet = _context.set(Settings({**current().values(), "device": "cpu", "check": "off"}))
