@@ -43,7 +43,7 @@ from xpu._trace import Event, user_line
 from xpu._wrap import kinds, own
 from xpu.errors import CheckError, DeviceLostError, FallbackError, FallbackWarning, text, warn_user
 
-__all__ = ["call", "plan", "unborn"]
+__all__ = ["call", "forget_refusals", "plan", "unborn"]
 
 Raw = Any
 
@@ -151,6 +151,11 @@ def _operand(operand: Any, shape: Shaped, target: Backend) -> Operand:
 
 
 _refused: set[tuple[str, tuple[str, ...], tuple[str, ...]]] = set()
+
+
+def forget_refusals() -> None:
+    """Let kinds of calls that failed on the accelerator be tried there again."""
+    _refused.clear()
 
 
 def _signature(this: Call, shapes: Iterable[Shaped]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

@@ -113,13 +113,15 @@ class PretendBackend:
         self.clock = 0.0
         self.uploads = self.downloads = 0
         self.fault: Callable[[str], None] = _no_fault
+        self.missing: frozenset[str] = frozenset()
+        self.slow_link = 1.0
         self.overrides: Mapping[str, Callable[..., Any]] = {}
         self._host = NumpyBackend()
         self._functions: dict[Op, Callable[..., Any]] = {}
 
     def function(self, op: Op) -> Callable[..., Any] | None:
         """Return NumPy's function where CuPy has one of the same name."""
-        if op.gpu is None:
+        if op.gpu is None or op.name in self.missing:
             return None
         self.fault("function:" + op.name)
         if op not in self._functions:
@@ -160,14 +162,14 @@ class PretendBackend:
         self.fault("upload")
         root._data[...] = host
         self.uploads += 1
-        self.clock += self.machine.to_device.seconds(host.nbytes)
+        self.clock += self.machine.to_device.seconds(host.nbytes) * self.slow_link
 
     def download(self, root: PretendArray, host: np.ndarray[Any, Any]) -> None:
         """Copy bytes out; counted and timed."""
         self.fault("download")
         host[...] = root._data
         self.downloads += 1
-        self.clock += self.machine.to_host.seconds(host.nbytes)
+        self.clock += self.machine.to_host.seconds(host.nbytes) * self.slow_link
 
     def compact(self, raw: PretendArray) -> PretendArray:
         """Return a C-contiguous copy."""

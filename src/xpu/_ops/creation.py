@@ -6,6 +6,7 @@ first uses them, the rest on the host.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -257,7 +258,10 @@ def _where_forced(made: Any, dtype: np.dtype[Any]) -> Any:
     settings = current()
     target = None if settings.device in ("auto", "cpu") or host_only(dtype) else accelerator(settings)
     if target is not None:
-        write(made, target)
+        # Where it cannot go it stays: its first use will say what is wrong.
+        with contextlib.suppress(*target.out_of_memory, *target.lost, *target.failures):
+            write(made, target)
+            shared(made).block.written(target.device)
     return made
 
 

@@ -1,0 +1,73 @@
+"""How far two devices may differ: the published table of rounding budgets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpu._op import OPS
+
+__all__ = ["budget", "budgets", "ulps_apart"]
+
+# Elementary functions: CUDA's documented maximum error (CUDA C++ Programming Guide, "Mathematical
+# Functions") plus NumPy's own of up to 4, rounded up.
+_ELEMENTARY = 8.0
+_EXACT = 0.0
+# A function of the user's chains operations; each adds its rounding.
+_UNKNOWN = 64.0
+
+
+def budget(function: Any) -> float:
+    """Return the rounding budget between devices, in units in the last place of the result.
+
+    Parameters
+    ----------
+    function : callable or str
+        A public function of xpu, or its name; any other callable gets the budget of a chain.
+
+    Returns
+    -------
+    float
+        Units in the last place; 0 for operations that IEEE 754 rounds correctly.
+
+    Examples
+    --------
+    >>> import xpu
+    >>> xpu.testing.budget(xpu.add), xpu.testing.budget("linalg.svd") > 0
+    (0.0, True)
+    """
+    op = OPS.get(function) if isinstance(function, str) else getattr(function, "op", None)
+    if op is None:
+        return _UNKNOWN
+    if op.ulp:
+        return float(op.ulp)
+    if op.kind in ("reduction", "scan", "matmul", "linalg", "fft", "conv", "filter"):
+        return _UNKNOWN
+    return _EXACT if op.kind != "elementwise" or op.weight <= 1 else _ELEMENTARY
+
+
+def budgets() -> dict[str, float]:
+    """Return the whole table: the budget of every row, by name."""
+    return {name: budget(name) for name in sorted(OPS)}
+
+
+def ulps_apart(got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], floor: float) -> float:
+    """Return the largest distance of two arrays of one floating dtype, in units in the last place.
+
+    Where the signs of infinities or the places of NaN differ the distance is infinite. `floor` is the
+    magnitude below which a unit does not shrink any more: sums cancel, and what is left of their
+    terms' rounding must be measured by the terms.
+    """
+    if got.dtype.kind == "c":
+        return max(ulps_apart(got.real, expected.real, floor), ulps_apart(got.imag, expected.imag, floor))
+    finite = np.isfinite(expected)
+    if not np.array_equal(np.where(finite, 0, got), np.where(finite, 0, expected), equal_nan=True):
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    one, other = got[finite], expected[finite]
+    if not np.isfinite(one).all():
+        return float("inf")
+    unit = np.spacing(np.maximum(np.abs(other), np.asarray(floor, other.dtype)))
+    return float(np.max(np.abs(one - other) / unit))
