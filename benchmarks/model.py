@@ -200,7 +200,7 @@ def report(results: Sequence[Result], misses: bool) -> None:
     def near(ratio: float) -> bool:
         return 1 - WITHIN <= ratio <= 1 + WITHIN
 
-    print(f"{'':26}{'calls':>7}{'within 30 %':>13}{'median ratio':>14}{'rounds agree':>14}")
+    print(f"{'':28}{'calls':>6}{'within 30 %':>13}{'median ratio':>14}{'rounds agree':>14}{'of those, within':>18}")
     rows: list[tuple[str, list[Result]]] = [("all", list(results))]
     rows += [(g, [r for r in results if r.call.group == g]) for g in dict.fromkeys(r.call.group for r in results)]
     kinds = sorted({r.call.op.kind for r in results})
@@ -214,8 +214,10 @@ def report(results: Sequence[Result], misses: bool) -> None:
             continue
         ratios = [r.ratio for r in members]
         again = [r.agree for r in members]
+        steady = [near(r.ratio) for r in members if r.agree]
         middle = f"{float(np.median(ratios)):.2f}"
-        print(f"{title:26}{len(members):>7}{share([near(r) for r in ratios]):>13}{middle:>14}{share(again):>14}")
+        columns = f"{share([near(r) for r in ratios]):>13}{middle:>14}{share(again):>14}{share(steady):>18}"
+        print(f"{title:28}{len(members):>6}{columns}")
     if misses:
         for r in sorted(results, key=lambda r: abs(np.log(r.ratio)), reverse=True)[:60]:
             name = f"{r.call.op.name} {r.call.code} {r.call.size}"
