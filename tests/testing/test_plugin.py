@@ -12,7 +12,7 @@ TEST = """
 
 def _run(pytester, *options):
     pytester.makepyfile(TEST)
-    return pytester.runpytest("-p", "xpu.testing.plugin", "-p", "no:cacheprovider", "-rs", *options)
+    return pytester.runpytest("-p", "no:xpu", "-p", "xpu.testing.plugin", "-p", "no:cacheprovider", "-rs", *options)
 
 
 def test_a_test_runs_once_per_device(pytester):
