@@ -8,7 +8,11 @@ from conv_reference import FORMS, check, geometries, operand
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from xpu.conv import ENGINES, ConvGeometry, execute, plan_conv
+from xpu.conv import ENGINES, ConvGeometry, _threads, execute, plan_conv
+from xpu.conv._compiled import wait
+
+# Compiled or read from the disk before anything is counted; without numba the engine refuses.
+COMPILED = wait()
 
 NAMES = [name for name, engine in ENGINES.items() if engine.device in ("any", "cpu")]
 # Winograd's transforms and the FFT spread rounding over the whole result.
@@ -76,6 +80,52 @@ def test_winograd_agrees_with_the_definition(
     )
     assume(ENGINES[name].supports(g) is None)
     run(name, g, 3, (form, "plain"))
+
+
+@pytest.mark.skipif(not COMPILED, reason="numba is not installed")
+@settings(max_examples=60, deadline=None)
+@given(
+    batch=st.integers(1, 4),
+    channels=st.integers(1, 40),
+    rows=st.integers(1, 40),
+    size=st.integers(9, 70),
+    kernel=st.sampled_from([1, 3, 5]),
+    stride=st.integers(1, 2),
+    groups=st.sampled_from([1, 2]),
+    threads=st.sampled_from([1, 2, 3]),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_tiles_of_every_width_and_share(
+    batch: int,
+    channels: int,
+    rows: int,
+    size: int,
+    kernel: int,
+    stride: int,
+    groups: int,
+    threads: int,
+    dtype: str,
+) -> None:
+    g = ConvGeometry(
+        "forward",
+        batch,
+        groups,
+        groups * channels,
+        groups * rows,
+        (11, size),
+        (kernel, kernel),
+        (stride, stride),
+        (1, 1),
+        ((1, 0), (0, 2)),
+        "NCHW",
+        numpy.dtype(dtype),
+    )
+    rng = numpy.random.default_rng(5)
+    x, w = (operand(rng, s, g.dtype, "plain") for s in g.operand_shapes)
+    # More threads than processors too: the shares are what is tested.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_threads, "count", lambda: threads)
+        check(g, execute(plan_conv(g, engines=("compiled",)), numpy, x, w), x, w)
 
 
 @settings(max_examples=80, deadline=None)

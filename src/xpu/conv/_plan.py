@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from xpu.conv import _threads
 from xpu.conv._arguments import ConvShapeError
+from xpu.conv._compiled import CompiledEngine
 from xpu.conv._direct import DirectEngine
 from xpu.conv._engine import Engine, Rates
 from xpu.conv._fft import FftEngine
@@ -31,6 +32,7 @@ ENGINES: dict[str, Engine] = {
     engine.name: engine
     for engine in (
         DirectEngine(),
+        CompiledEngine(),
         GemmEngine(),
         FftEngine(),
         WinogradEngine(),
