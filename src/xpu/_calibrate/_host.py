@@ -16,6 +16,7 @@ __all__ = ["STREAM_SIZES", "Memory", "operands", "time_probe"]
 
 STREAM_SIZES = (1 << 14, 1 << 17, 1 << 19, 1 << 21, 1 << 23)  # elements of 8 bytes: 128 KiB to 64 MiB
 _LONGEST = 1.2e-3  # seconds of one call after which a probe grows no further
+_COMMON = ("f8", "f4")  # for other dtypes a shorter look has to do: there are many
 # A factorisation gains speed with size for long: its small cases say little about its large ones.
 _LONGEST_OF = {"linalg": 8e-3, "matmul": 5e-3, "sort": 2.5e-3, "fft": 2.5e-3}
 _ENOUGH = 0.03  # seconds after which a probe grows no further: there are a thousand of them
@@ -42,7 +43,7 @@ def time_probe(probe: Probe, clock: Clock) -> Series:
     """Time one probe at growing sizes until a call takes milliseconds."""
     samples: list[Sample] = []
     function = probe.op.host
-    longest = _LONGEST_OF.get(probe.op.kind, _LONGEST)
+    longest = _LONGEST_OF.get(probe.op.kind, _LONGEST if probe.code in _COMMON else _LONGEST / 3)
     begun = clock.read()
     for size in probe.sizes:
         args = probe.make(size)
