@@ -30,7 +30,7 @@ from xpu._scalar import scalar
 from xpu._backends import (
     devices, machine,
 )
-from xpu._calibrate import (
+from xpu._calibration import (
     calibrate,
 )
 from xpu._config import (

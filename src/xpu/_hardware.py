@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,6 +64,8 @@ class Card:
 
 def host(root: str = "/") -> Host:
     """Describe the CPU; `root` is where ``proc`` and ``sys`` lie."""
+    import platform  # only when a machine is described: import xpu stays cheap
+
     title = platform.processor() or platform.machine()
     for line in _lines(os.path.join(root, "proc/cpuinfo")):
         if line.startswith("model name"):
@@ -163,7 +164,7 @@ def identity(found: Card | None, here: Host | None = None) -> Mapping[str, str]:
     return {
         "cpu": here.title,
         "cores": str(here.cores),
-        "python": platform.python_version(),
+        "python": sys.version.split()[0],
         "numpy": np.__version__,
         "cupy": _cupy_version() if found is not None else "",
         "gpu": "" if found is None else f"{found.title}, {found.memory} bytes, PCIe {found.generation} x{found.lanes}",
