@@ -42,12 +42,6 @@ from xpu._device import (
 from xpu._explain import (
     explain, no_transfers,
 )
-from xpu._kernels._fuse import (
-    fuse,
-)
-from xpu._kernels._vectorize import (
-    vectorize,
-)
 from xpu._namespace import (
     __array_namespace_info__, astype, broadcast_shapes, can_cast, common_type, finfo, iinfo, iscomplexobj,
     isdtype, isfortran, isrealobj, isscalar, iterable, may_share_memory, min_scalar_type, ndim, require,
@@ -97,14 +91,14 @@ from xpu._ops.rest import (
     unique_all, unique_counts, unique_inverse, unique_values, unpackbits, unravel_index, unstack, unwrap, var,
     vdot, vecmat, vsplit, vstack, where,
 )
-from xpu._pipeline._feed import (
-    pipeline, prefetch,
-)
 from xpu._trace import (
     profile,
 )
 
 if TYPE_CHECKING:
+    from xpu._kernels._fuse import fuse
+    from xpu._kernels._vectorize import vectorize
+    from xpu._pipeline._feed import pipeline, prefetch
     from xpu import (
         char, ctypeslib, dtypes, emath, exceptions, lib, ma, ndimage, polynomial, random, rec, signal, strings,
         testing, typing,
@@ -178,6 +172,11 @@ _SUBMODULES = frozenset({
     "char", "ctypeslib", "dask", "dtypes", "emath", "exceptions", "lib", "ma", "ndimage", "polynomial", "random",
     "rec", "signal", "strings", "testing", "typing",
 })
+# Functions of files that most programs do not need.
+_LATE = {
+    "fuse": "xpu._kernels._fuse", "pipeline": "xpu._pipeline._feed", "prefetch": "xpu._pipeline._feed",
+    "vectorize": "xpu._kernels._vectorize",
+}
 # NumPy's own: types that it has on some platforms only, and what it is about to drop.
 _NUMPYS_OWN = frozenset({"complex192", "complex256", "core", "f2py", "float96", "float128", "row_stack"})
 
@@ -186,6 +185,8 @@ def __getattr__(name: str) -> Any:
     """Load a submodule on its first use (PEP 562); answer an unknown name with the nearest ones."""
     if name in _SUBMODULES:
         return importlib.import_module(f"xpu.{name}")
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
     if name in _NUMPYS_OWN:
         return getattr(numpy, name)
     hint = "" if name.startswith("_") else errors.nearest(name, __all__)
