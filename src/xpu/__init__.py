@@ -100,7 +100,7 @@ if TYPE_CHECKING:
     from xpu._kernels._vectorize import vectorize
     from xpu._pipeline._feed import pipeline, prefetch
     from xpu import (
-        char, ctypeslib, dtypes, emath, exceptions, lib, ma, ndimage, polynomial, random, rec, signal, strings,
+        char, ctypeslib, dtypes, emath, exceptions, lib, ma, ndimage, nn, polynomial, random, rec, signal, strings,
         testing, typing,
     )
 
@@ -145,31 +145,31 @@ __all__ = [
     "mgrid", "min", "min_scalar_type", "minimum", "mintypecode", "mod", "modf", "moveaxis", "multiply", "nan",
     "nan_to_num", "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin",
     "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "ndarray", "ndenumerate", "ndim",
-    "ndimage", "ndindex", "nditer", "negative", "nested_iters", "newaxis", "nextafter", "no_transfers", "nonzero",
-    "not_equal", "number", "object_", "ogrid", "ones", "ones_like", "outer", "packbits", "pad", "partition",
-    "percentile", "permute_dims", "pi", "piecewise", "pipeline", "place", "poly", "poly1d", "polyadd", "polyder",
-    "polydiv", "polyfit", "polyint", "polymul", "polynomial", "polysub", "polyval", "positive", "pow", "power",
-    "prefetch", "printoptions", "prod", "profile", "promote_types", "ptp", "put", "put_along_axis", "putmask",
-    "quantile", "r_", "rad2deg", "radians", "random", "ravel", "ravel_multi_index", "real", "real_if_close", "rec",
-    "recarray", "reciprocal", "record", "remainder", "repeat", "require", "reshape", "resize", "result_type",
-    "right_shift", "rint", "roll", "rollaxis", "roots", "rot90", "round", "s_", "save", "savetxt", "savez",
-    "savez_compressed", "scalar", "sctypeDict", "searchsorted", "select", "set_config", "set_printoptions",
-    "setbufsize", "setdiff1d", "seterr", "seterrcall", "setxor1d", "shape", "shares_memory", "short", "show_config",
-    "show_runtime", "sign", "signal", "signbit", "signedinteger", "sin", "sinc", "single", "sinh", "size", "sort",
-    "sort_complex", "spacing", "split", "sqrt", "square", "squeeze", "stack", "std", "str_", "strings", "subtract",
-    "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "testing", "tile", "timedelta64",
-    "trace", "transpose", "trapezoid", "tri", "tril", "tril_indices", "tril_indices_from", "trim_zeros", "triu",
-    "triu_indices", "triu_indices_from", "true_divide", "trunc", "typecodes", "typename", "typing", "ubyte",
-    "ufunc", "uint", "uint16", "uint32", "uint64", "uint8", "uintc", "uintp", "ulong", "ulonglong", "union1d",
-    "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values", "unpackbits", "unravel_index",
-    "unsignedinteger", "unstack", "unwrap", "ushort", "vander", "var", "vdot", "vecdot", "vecmat", "vectorize",
-    "void", "vsplit", "vstack", "where", "zeros", "zeros_like",
+    "ndimage", "ndindex", "nditer", "negative", "nested_iters", "newaxis", "nextafter", "nn", "no_transfers",
+    "nonzero", "not_equal", "number", "object_", "ogrid", "ones", "ones_like", "outer", "packbits", "pad",
+    "partition", "percentile", "permute_dims", "pi", "piecewise", "pipeline", "place", "poly", "poly1d", "polyadd",
+    "polyder", "polydiv", "polyfit", "polyint", "polymul", "polynomial", "polysub", "polyval", "positive", "pow",
+    "power", "prefetch", "printoptions", "prod", "profile", "promote_types", "ptp", "put", "put_along_axis",
+    "putmask", "quantile", "r_", "rad2deg", "radians", "random", "ravel", "ravel_multi_index", "real",
+    "real_if_close", "rec", "recarray", "reciprocal", "record", "remainder", "repeat", "require", "reshape",
+    "resize", "result_type", "right_shift", "rint", "roll", "rollaxis", "roots", "rot90", "round", "s_", "save",
+    "savetxt", "savez", "savez_compressed", "scalar", "sctypeDict", "searchsorted", "select", "set_config",
+    "set_printoptions", "setbufsize", "setdiff1d", "seterr", "seterrcall", "setxor1d", "shape", "shares_memory",
+    "short", "show_config", "show_runtime", "sign", "signal", "signbit", "signedinteger", "sin", "sinc", "single",
+    "sinh", "size", "sort", "sort_complex", "spacing", "split", "sqrt", "square", "squeeze", "stack", "std", "str_",
+    "strings", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tan", "tanh", "tensordot", "testing",
+    "tile", "timedelta64", "trace", "transpose", "trapezoid", "tri", "tril", "tril_indices", "tril_indices_from",
+    "trim_zeros", "triu", "triu_indices", "triu_indices_from", "true_divide", "trunc", "typecodes", "typename",
+    "typing", "ubyte", "ufunc", "uint", "uint16", "uint32", "uint64", "uint8", "uintc", "uintp", "ulong",
+    "ulonglong", "union1d", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+    "unpackbits", "unravel_index", "unsignedinteger", "unstack", "unwrap", "ushort", "vander", "var", "vdot",
+    "vecdot", "vecmat", "vectorize", "void", "vsplit", "vstack", "where", "zeros", "zeros_like",
 ]
 # fmt: on
 
 # Loaded on first use, as NumPy does: most programs need few of them.
 _SUBMODULES = frozenset({
-    "char", "ctypeslib", "dask", "dtypes", "emath", "exceptions", "lib", "ma", "ndimage", "polynomial", "random",
+    "char", "ctypeslib", "dask", "dtypes", "emath", "exceptions", "lib", "ma", "ndimage", "nn", "polynomial", "random",
     "rec", "signal", "strings", "testing", "typing",
 })
 # Functions of files that most programs do not need.

@@ -1,0 +1,1 @@
+"""What `xpu.nn` is made of: rows over raw arrays of any library."""
