@@ -12,14 +12,16 @@ from types import SimpleNamespace
 
 import numpy
 import pytest
-from cudnn_cases import KINDS, LAYOUTS, VARIANTS, cudnn_and_device, geometries, make
 from cudnn_host import HostCudnn, HostCupy, PlannedCudnn, cupy, host, over_host_memory
 from hypothesis import given
 
+from cudnn_cases import KINDS, LAYOUTS, VARIANTS, agrees, cudnn_and_device, forward, geometries, make, operands
 from xpu.conv import _cudnn_library
-from xpu.conv._cudnn import CudnnEngine, Session
+from xpu.conv._cudnn import CudnnEngine
 from xpu.conv._cudnn_library import CudnnRefusedError, CudnnUnavailableError, HandlePool
 from xpu.conv._cudnn_problem import ROLES, CudnnOptions, default_workspace_limit
+from xpu.conv._cudnn_session import Session
+from xpu.conv._engine import Rates
 
 
 class World:
@@ -37,13 +39,8 @@ class World:
     def run(self, geometry, first, second, bias=None, engine=None):
         return (engine or self.engine).run(self.xp, geometry, first, second, bias)
 
-    def operands(self, geometry, seed=0):
-        """Small integers: every sum is exact in every dtype, whatever its order."""
-        random = numpy.random.default_rng(seed)
-        return [random.integers(-3, 4, s).astype(geometry.dtype) for s in geometry.operand_shapes]
-
     def arrays(self, geometry):
-        return [self.xp.put(a) for a in self.operands(geometry)]
+        return [self.xp.put(a) for a in operands(geometry)]
 
 
 @pytest.fixture
@@ -62,41 +59,7 @@ def library(request):
     return lambda: PlannedCudnn(*found)
 
 
-# ------------------------------------------------------------------ the reference
-
-
-def forward(geometry, x, w):
-    """The convolution by its definition, in float64: every window of the padded input at once."""
-    if geometry.layout == "NHWC":
-        x = numpy.moveaxis(x, -1, 1)
-    axes = tuple(range(2, x.ndim))
-    x = numpy.pad(x.astype("f8"), ((0, 0), (0, 0), *geometry.padding))
-    windows = numpy.lib.stride_tricks.sliding_window_view(x, geometry.span, axes)
-    steps = [slice(None, None, s) for s in geometry.stride]
-    taps = [slice(None, None, d) for d in geometry.dilation]
-    windows = windows[(slice(None), slice(None), *steps, *taps)]
-    split = windows.reshape(windows.shape[0], geometry.groups, -1, *windows.shape[2:])
-    w = w.astype("f8").reshape(geometry.groups, -1, *w.shape[1:])
-    out, inside = "abc"[: geometry.rank], "xyz"[: geometry.rank]
-    y = numpy.einsum(f"ngi{out}{inside},goi{inside}->ngo{out}", split, w)
-    y = y.reshape(y.shape[0], -1, *y.shape[3:])
-    return numpy.moveaxis(y, 1, -1) if geometry.layout == "NHWC" else y
-
-
-def agrees(geometry, first, second, result):
-    """Compare with the reference; a gradient is the adjoint of the convolution, by definition."""
-    result = result.astype("f8")
-    if geometry.kind == "forward":
-        assert numpy.array_equal(result, forward(geometry, first, second))
-        return
-    random = numpy.random.default_rng(7)
-    for _ in range(4):
-        probe = random.integers(-3, 4, geometry.result_shape).astype("f8")
-        if geometry.kind == "input":
-            expected = (forward(geometry, probe, second) * first).sum()
-        else:
-            expected = (forward(geometry, first, probe) * second).sum()
-        assert (result * probe).sum() == expected
+# ------------------------------------------------------------------ results
 
 
 real_geometries = geometries().filter(lambda g: g.dtype.name != "bfloat16")  # NumPy cannot play it
@@ -105,7 +68,7 @@ real_geometries = geometries().filter(lambda g: g.dtype.name != "bfloat16")  # N
 @given(real_geometries)
 def test_results_are_the_definitions(library, geometry):
     world = World(library())
-    first, second = world.operands(geometry)
+    first, second = operands(geometry)
     result = world.run(geometry, world.xp.put(first), world.xp.put(second))
     assert type(result) is cupy.ndarray
     assert (result.shape, result.dtype, result.flags.c_contiguous) == (geometry.result_shape, geometry.dtype, True)
@@ -119,7 +82,7 @@ def test_variants_are_the_definitions(library, variant, layout, kind):
     for rank in (1, 2, 3):
         world = World(library())
         geometry = make(kind, "float64", layout, rank, **VARIANTS[variant](rank))
-        first, second = world.operands(geometry)
+        first, second = operands(geometry)
         agrees(geometry, first, second, host(world.run(geometry, world.xp.put(first), world.xp.put(second))))
 
 
@@ -156,6 +119,16 @@ def _shifted(xp, a, channels=1):
     return long[1:].reshape(a.shape)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_bfloat16(library, kind):
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="bfloat16 arrays need ml_dtypes")
+    world = World(library())
+    geometry = make(kind, batch=1, spatial=(4, 5), kernel=(2, 2)).with_(dtype=numpy.dtype(ml_dtypes.bfloat16))
+    first, second = operands(geometry)  # sums below 256 are exact in bfloat16
+    result = world.run(geometry, world.xp.put(first), world.xp.put(second))
+    agrees(geometry, first.astype("f8"), second.astype("f8"), host(result))
+
+
 # Ways to hold the same values, and whether the engine must copy.
 FORMS = {
     "as it is": (False, _plain),
@@ -173,7 +146,7 @@ FORMS = {
 def test_operands_in_every_form(library, kind, layout, first, second):
     world = World(library())
     geometry = make(kind, "float32", layout, 2, **VARIANTS["everything"](2))
-    values = world.operands(geometry)
+    values = operands(geometry)
     forms = [FORMS[first], FORMS[second]]
     channels = [3 if layout == "NHWC" and name != "w" else 1 for name in ROLES[kind][:2]]
     arrays = [make_it(world.xp, a, c) for (_, make_it), a, c in zip(forms, values, channels, strict=True)]
@@ -184,7 +157,7 @@ def test_operands_in_every_form(library, kind, layout, first, second):
 def test_broadcast_operands_are_spelled_out(library):
     world = World(library())
     geometry = make("forward", "float64", batch=3)
-    first, second = world.operands(geometry)
+    first, second = operands(geometry)
     first[:] = first[:1]
     one = world.xp.put(first[:1])
     repeated = cupy.ndarray(first.shape, first.dtype, memptr=one.data, strides=(0, *one.strides[1:]))
@@ -310,7 +283,7 @@ def test_real_frontend_passes_integers_through():
 def test_bias_is_added_per_channel_of_the_result(library, rank, layout, kind):
     world = World(library())
     geometry = make(kind, "float64", layout, rank)
-    values = world.operands(geometry)
+    values = operands(geometry)
     channels = geometry.out_channels if kind == "forward" else geometry.in_channels
     bias = numpy.arange(1.0, channels + 1)
     arrays = [world.xp.put(a) for a in values]
@@ -322,18 +295,20 @@ def test_bias_is_added_per_channel_of_the_result(library, rank, layout, kind):
     assert added == (0 if kind == "forward" else 1)  # fused forward, separate for a gradient
 
 
-def test_misaligned_bias_is_copied(world):
+@pytest.mark.parametrize("form", [_shifted, _spread])
+def test_bias_in_other_forms_is_copied(world, form):
     geometry = make(dtype="float64")
-    arrays = world.arrays(geometry)
+    values = operands(geometry)
     bias = numpy.arange(12.0)
-    world.run(geometry, *arrays, _shifted(world.xp, bias))
-    assert ("copy", (12,), (8,)) in world.xp.log
+    result = world.run(geometry, *[world.xp.put(a) for a in values], form(world.xp, bias))
+    assert [entry[0] for entry in world.xp.log] == ["copy", "empty", "empty"]
+    assert numpy.array_equal(host(result), forward(geometry, *values) + bias.reshape(12, 1, 1))
 
 
 def test_refused_bias_is_added_afterwards(world):
     world.library.refuses.append(lambda graph: graph.operation[3] is not None)
     geometry = make(dtype="float64")
-    values = world.operands(geometry)
+    values = operands(geometry)
     bias = numpy.arange(12.0)
     result = world.run(geometry, *[world.xp.put(a) for a in (*values, bias)])
     assert numpy.array_equal(host(result), forward(geometry, *values) + bias.reshape(12, 1, 1))
@@ -350,7 +325,7 @@ def test_weight_gradient_takes_no_bias(world):
 
 def test_one_plan_per_geometry_strides_options_bias_and_device(world):
     geometry = make(dtype="float64")
-    first, second = world.operands(geometry)
+    first, second = operands(geometry)
     plain = [world.xp.put(first), world.xp.put(second)]
     moved = [_other_order(world.xp, first, 1), plain[1]]
     bias = world.xp.put(numpy.zeros(12))
@@ -365,7 +340,7 @@ def test_one_plan_per_geometry_strides_options_bias_and_device(world):
     key = (geometry, ((1, 2, 3, 4),) * 2, False, CudnnOptions())
     keys = [(*key, 0), (*key, 1)]
     world.session.plan(keys[0])
-    assert (world.session.known(keys[0]), world.session.known(keys[1])) == (True, False)
+    assert (world.session.known(keys[0]).engine, world.session.known(keys[1])) == ("eng1", None)
 
 
 def test_least_recently_used_plan_goes_first():
@@ -392,6 +367,7 @@ def test_refusals_are_kept_too(world):
     assert len(world.library.graphs) == 1
     assert len(set(map(id, errors))) == 3
     assert not world.engine.ready(make())
+    assert world.engine.supports(make()) == "cuDNN refused it: CUDNN_STATUS_BAD_PARAM"
 
 
 def test_want_of_memory_while_planning_is_not_kept(world):
@@ -481,19 +457,47 @@ def test_supports_looks_at_the_geometry_before_the_libraries():
     assert World().engine.supports(make()) is None
 
 
+def test_workspace_without_a_device_says_so(world):
+    if cupy.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(CudnnUnavailableError, match=r"cuda:3 cannot be used: .*Run `xpu doctor`"):
+        world.engine.workspace(make(), device=3)
+    assert world.engine.workspace(make(batch=0)) == 0
+
+
+def test_engine_fits_the_protocol_of_engines():
+    engine = CudnnEngine()
+    members = [
+        name for name in ("name", "device", "supports", "workspace", "seconds", "run") if not hasattr(engine, name)
+    ]
+    assert (members, engine.device) == ([], "cuda")
+
+
+def test_predicted_seconds_follow_the_roofline():
+    rates = Rates(flops=1e13, bandwidth=1e12, call=1e-5)
+    wide = make(batch=32, in_channels=256, out_channels=256, spatial=(56, 56))
+    assert CudnnEngine().seconds(wide, rates) == pytest.approx(1e-5 + 2 * wide.flops / 1e13)
+    depthwise = make(batch=32, in_channels=256, out_channels=256, groups=256, spatial=(56, 56))
+    assert CudnnEngine().seconds(depthwise, rates) == pytest.approx(1e-5 + depthwise.bytes / 1e12)
+    exact = CudnnEngine().seconds(wide, rates)
+    assert CudnnEngine(CudnnOptions(tf32=True)).seconds(wide, rates) < exact
+    assert CudnnEngine().seconds(wide.with_(dtype=numpy.dtype("f2")), rates) < exact
+    assert CudnnEngine().seconds(wide.with_(dtype=numpy.dtype("f8")), rates) > exact
+
+
 # ------------------------------------------------------------------ threads
 
 
 def test_one_handle_per_thread_and_device():
     world = World(HostCudnn([0]))
-    geometry = make(batch=1, spatial=(5, 5))
+    geometry = make(spatial=(40, 40))
     ready, errors = threading.Barrier(4), []
 
     def work():
         try:
             arrays = world.arrays(geometry)
             ready.wait(timeout=30)
-            for _ in range(5):
+            for _ in range(4):
                 world.run(geometry, *arrays)
             ready.wait(timeout=30)  # nobody's handle goes back before all have one
         except (AssertionError, RuntimeError) as error:

@@ -11,10 +11,10 @@ import json
 
 import numpy
 import pytest
-from cudnn_cases import DEFAULT, DTYPES, KINDS, LAYOUTS, VARIANTS, cudnn_and_device, dtype_of, geometries, make, stored
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from cudnn_cases import DEFAULT, DTYPES, KINDS, LAYOUTS, VARIANTS, cudnn_and_device, dtype_of, geometries, make, stored
 from xpu.conv import _cudnn_graph as graph_module
 from xpu.conv._cudnn import _ALIGNMENT
 from xpu.conv._cudnn_graph import build_plan
@@ -62,6 +62,12 @@ def test_window_of_the_problem_gives_the_output_size(geometry):
     assert p.y.dim[2:] == tuple((n + lo + hi - d * (k - 1) - 1) // s + 1 for n, k, lo, hi, s, d in sizes)
     assert p.x.dim[1] == p.w.dim[1] * geometry.groups
     assert p.y.dim[:2] == (p.x.dim[0], p.w.dim[0])
+
+
+def test_a_line_is_a_plane_of_height_one():
+    problem = describe(make(rank=1, layout="NHWC"))
+    assert (problem.x.dim, problem.x.stride) == ((2, 8, 1, 11), (88, 1, 88, 8))
+    assert (problem.w.dim, problem.w.stride) == ((12, 8, 1, 3), (24, 3, 3, 1))
 
 
 def test_padding_keeps_its_sides():

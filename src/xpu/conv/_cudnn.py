@@ -1,144 +1,44 @@
 """The cuDNN engine: convolutions on CuPy arrays.
 
 NOT RUN ON A GPU. What is tested is the planning (against a description of a device) and, with
-genuine ``cupy.ndarray`` objects over addresses that are never read, every pointer, stride, stream
-and workspace that is handed to cuDNN. ``tests/gpu/test_cudnn.py`` does the rest where there is one.
+genuine ``cupy.ndarray`` objects over host memory, every pointer, stride, stream and workspace that
+is handed to cuDNN. ``tests/gpu/test_cudnn.py`` does the rest where there is a GPU.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, Literal, NamedTuple
 
-from xpu.conv._cudnn_graph import CudnnPlan, build_plan
-from xpu.conv._cudnn_library import CudnnRefusedError, CudnnUnavailableError, HandlePool, cause, load
+from xpu.conv._cudnn_graph import CudnnPlan
+from xpu.conv._cudnn_library import CudnnRefusedError, CudnnUnavailableError, cause
 from xpu.conv._cudnn_problem import ROLES, UIDS, CudnnOptions, contiguous, packed_strides, refusal
+from xpu.conv._cudnn_session import Key, Session
+from xpu.conv._engine import Rates, itemcost
 from xpu.conv._geometry import ConvGeometry, Sizes
 from xpu.errors import text
 
-__all__ = ["CudnnEngine", "Session"]
+__all__ = ["CudnnEngine"]
 
 Raw = Any
 Operand = tuple[Raw, Sizes]
-Key = tuple[ConvGeometry, tuple[Sizes, ...], bool, CudnnOptions, int]
 
 # The frontend declares every tensor as aligned to 16 bytes, and engines use vector loads on that
 # word: a view that starts elsewhere has to be copied first.
 _ALIGNMENT = 16
-_PLANS_KEPT = 256
-
-
-class Session:
-    """cuDNN as one process uses it: its handles and its plans.
-
-    Parameters
-    ----------
-    library : callable
-        Returns the frontend's module, or raises `CudnnUnavailableError`.
-    capacity : int
-        Plans and refusals kept; the least recently used goes first.
-    """
-
-    def __init__(self, library: Callable[[], Any] = load, capacity: int = _PLANS_KEPT) -> None:
-        self._library = library
-        self._capacity = capacity
-        self._plans: OrderedDict[Key, CudnnPlan | CudnnRefusedError] = OrderedDict()
-        self._lock = threading.Lock()
-        self._handles = HandlePool(self._new_handle)
-
-    def __len__(self) -> int:
-        """Return the number of plans and refusals kept."""
-        return len(self._plans)
-
-    def clear(self) -> None:
-        """Forget every plan and refusal."""
-        with self._lock:
-            self._plans.clear()
-
-    def problem(self) -> str | None:
-        """Return why cuDNN cannot be loaded, or None. The first call loads it (about 0.1 s)."""
-        try:
-            self._library()
-        except CudnnUnavailableError as error:
-            return error.reason
-        return None
-
-    def known(self, key: Key) -> bool:
-        """Return whether a plan for this key is built, so that a run would not pay for it."""
-        return isinstance(self._plans.get(key), CudnnPlan)
-
-    def plan(self, key: Key) -> CudnnPlan:
-        """Return the plan for a key, built on first use; the key's device must be current.
-
-        Raises
-        ------
-        CudnnRefusedError
-            Now, or when this key was first asked for: a refusal is kept like a plan.
-        CudnnUnavailableError
-            If cuDNN is missing or does not start.
-        """
-        with self._lock:  # also while building: two threads that want one plan build it once
-            found = self._plans.get(key) or self._build(key)
-            if isinstance(found, CudnnPlan) or found.lasting:
-                self._plans[key] = found
-                self._plans.move_to_end(key)
-                if len(self._plans) > self._capacity:
-                    self._plans.popitem(last=False)
-        if isinstance(found, CudnnPlan):
-            return found
-        # A fresh exception each time: one that is kept would gather tracebacks.
-        raise CudnnRefusedError(str(found), found.reason)
-
-    def execute(self, plan: CudnnPlan, pointers: dict[int, int], workspace: int, device: int, stream: int) -> None:
-        """Queue a plan on a stream of the current device, and return at once.
-
-        Parameters
-        ----------
-        plan : CudnnPlan
-            Built for this device, by any thread.
-        pointers : dict of int to int
-            Device address of every tensor, by its uid.
-        workspace : int
-            Device address of ``plan.workspace`` bytes.
-        device, stream : int
-            Number of the device; address of the CUDA stream.
-        """
-        handle = self._handles.get(device)
-        self._library().set_stream(handle=handle, stream=stream)
-        with plan.lock:
-            plan.graph.execute(pointers, workspace, handle=handle)
-
-    def _build(self, key: Key) -> CudnnPlan | CudnnRefusedError:
-        geometry, strides, bias, options, device = key
-        cudnn = self._library()
-        every = (*strides, contiguous(geometry.result_shape))
-        handle = self._handles.get(device)
-        try:
-            return build_plan(cudnn, geometry, options, strides=every, bias=bias, handle=handle)
-        except CudnnRefusedError as error:
-            return CudnnRefusedError(str(error), error.reason)
-
-    def _new_handle(self) -> Any:
-        try:
-            return self._library().create_handle()
-        except CudnnUnavailableError:
-            raise
-        except RuntimeError as error:
-            reason = f"cuDNN does not start on this device: {cause(error)}"
-            message = text("nn", reason, "Run `xpu doctor`.")
-            raise CudnnUnavailableError(message, reason) from error
-
-
+# Share of a matrix product's rate that a convolution reaches. ASSUMED, never measured; an observed
+# time replaces the estimate.
+_EFFICIENCY = 0.5
+# Tensor cores against plain float32: data sheet of the H200, dense, 989 (float16, bfloat16) and
+# 494 (TF32) against 67 TFLOP/s, halved here for what convolutions reach of the former. ASSUMED.
+_HALF_SPEEDUP = 7.0
+_TF32_SPEEDUP = 3.5
 _DEFAULT = CudnnOptions()
 _PROCESS = Session()
 
 
-@dataclass(frozen=True)
 class CudnnEngine:
     """Convolutions by cuDNN.
 
@@ -158,17 +58,27 @@ class CudnnEngine:
     'cuDNN has no complex128 convolution'
     """
 
-    options: CudnnOptions = _DEFAULT
-    session: Session = field(default=_PROCESS, compare=False, repr=False)
-    name: ClassVar[str] = "cudnn"
+    name = "cudnn"
+    device: Literal["any", "cpu", "cuda"] = "cuda"
+
+    def __init__(self, options: CudnnOptions = _DEFAULT, session: Session = _PROCESS) -> None:
+        self.options = options
+        self.session = session
+
+    def __repr__(self) -> str:
+        return f"CudnnEngine({self.options})"
 
     def supports(self, geometry: ConvGeometry) -> str | None:
         """Return None if cuDNN can be asked for this convolution, else the reason why not.
 
-        The geometry is looked at first; only one that passes makes the libraries load. cuDNN may
-        still refuse when it plans (`CudnnRefusedError`).
+        The geometry is looked at first, then whether cuDNN refused it before; only one that passes
+        makes the libraries load. cuDNN may still refuse when it plans (`CudnnRefusedError`).
         """
-        return refusal(geometry) or self.session.problem()
+        reason = refusal(geometry)
+        if reason is None:
+            known = self.session.known(self._key(geometry, 0))
+            reason = f"cuDNN refused it: {known.reason}" if isinstance(known, CudnnRefusedError) else None
+        return reason or self.session.problem()
 
     def workspace(self, geometry: ConvGeometry, device: int = 0) -> int:
         """Return the bytes of workspace of the plan for C-contiguous arrays; builds that plan.
@@ -176,26 +86,40 @@ class CudnnEngine:
         Raises
         ------
         CudnnRefusedError, CudnnUnavailableError
-            As `run` does.
+            As `run` does; the latter also where there is no such device.
         """
         if refusal(geometry):
             return 0
-        cupy = importlib.import_module("cupy")
-        with cupy.cuda.Device(device):
-            return self.session.plan(self._key(geometry, device)).workspace
+        try:
+            cupy = importlib.import_module("cupy")
+            with cupy.cuda.Device(device):
+                return self.session.plan(self._key(geometry, device)).workspace
+        except (CudnnRefusedError, CudnnUnavailableError):
+            raise
+        except (ImportError, RuntimeError) as error:
+            reason = f"cuda:{device} cannot be used: {cause(error)}"
+            message = text("nn", f"cuDNN has no plan for {geometry}, {reason}", "Run `xpu doctor`.")
+            raise CudnnUnavailableError(message, reason) from error
+
+    def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
+        """Return the predicted run time on a device of these rates, once the plan is built.
+
+        A roofline: one launch, then the slower of arithmetic and memory. The shares of the peak it
+        assumes were never measured; a calibrated or observed time should replace it.
+        """
+        speedup = 1.0
+        if geometry.dtype.name in ("float16", "bfloat16"):
+            speedup = _HALF_SPEEDUP
+        elif geometry.dtype.name == "float32" and self.options.tf32:
+            speedup = _TF32_SPEEDUP
+        arithmetic = geometry.flops * itemcost(geometry) / (_EFFICIENCY * speedup * rates.flops)
+        return rates.call + max(arithmetic, geometry.bytes / rates.bandwidth)
 
     def ready(self, geometry: ConvGeometry, device: int = 0) -> bool:
         """Return whether the plan for C-contiguous arrays is built; builds nothing."""
-        return self.session.known(self._key(geometry, device))
+        return isinstance(self.session.known(self._key(geometry, device)), CudnnPlan)
 
-    def run(
-        self,
-        xp: Any,
-        geometry: ConvGeometry,
-        first: Raw,
-        second: Raw,
-        bias: Raw | None = None,
-    ) -> Raw:
+    def run(self, xp: Any, geometry: ConvGeometry, first: Raw, second: Raw, bias: Raw | None = None) -> Raw:
         """Compute one convolution or gradient; queued on CuPy's current stream.
 
         Parameters
@@ -226,13 +150,14 @@ class CudnnEngine:
         MemoryError
             If CuPy's pool cannot give the workspace or the result.
         """
-        _check(geometry, first, second, bias)
+        outline = _outline(geometry)
+        _check(geometry, outline, first, second, bias)
         device = int(first.device.id)
         with xp.cuda.Device(device):
-            if geometry.empty or 0 in geometry.result_shape:
-                result = xp.zeros(geometry.result_shape, geometry.dtype)
+            if outline.empty:
+                result = xp.zeros(outline.result, geometry.dtype)
                 return result if bias is None else _add_bias(xp, geometry, result, bias)
-            operands = _usable(xp, geometry, first, second)
+            operands = _usable(xp, outline, first, second)
             if bias is not None and geometry.kind == "forward":
                 with contextlib.suppress(CudnnRefusedError):
                     return self._launch(xp, geometry, device, operands, _usable_bias(xp, bias))
@@ -241,17 +166,18 @@ class CudnnEngine:
 
     def _launch(self, xp: Any, geometry: ConvGeometry, device: int, operands: list[Operand], bias: Raw = None) -> Raw:
         """Find the plan, make room, hand over the addresses."""
-        strides = tuple(strides for _, strides in operands)
-        plan = self.session.plan((geometry, strides, bias is not None, self.options, device))
-        result = xp.empty(geometry.result_shape, geometry.dtype)
+        (first, first_strides), (second, second_strides) = operands
+        key = (geometry, (first_strides, second_strides), bias is not None, self.options, device)
+        plan = self.session.plan(key)
+        outline = _outline(geometry)
+        result = xp.empty(outline.result, geometry.dtype)
         # The pool hands memory out in stream order, so it may take the workspace back as soon as
         # the kernels are queued on the same stream.
         room = xp.empty(plan.workspace, "uint8") if plan.workspace else None
-        arrays = dict(zip(ROLES[geometry.kind], (*(array for array, _ in operands), result), strict=True))
+        pointers = dict(zip(outline.uids, (first.data.ptr, second.data.ptr, result.data.ptr), strict=True))
         if bias is not None:
-            arrays["bias"] = bias
-        pointers = {UIDS[name]: int(array.data.ptr) for name, array in arrays.items()}
-        address = 0 if room is None else int(room.data.ptr)
+            pointers[UIDS["bias"]] = bias.data.ptr
+        address = 0 if room is None else room.data.ptr
         stream = int(xp.cuda.get_current_stream().ptr)
         try:
             self.session.execute(plan, pointers, address, device, stream)
@@ -264,19 +190,51 @@ class CudnnEngine:
         return result
 
     def _key(self, geometry: ConvGeometry, device: int) -> Key:
-        first, second = geometry.operand_shapes
-        return geometry, (contiguous(first), contiguous(second)), False, self.options, device
+        return geometry, _outline(geometry).dense, False, self.options, device
 
 
-def _usable(xp: Any, geometry: ConvGeometry, *arrays: Raw) -> list[Operand]:
+class _Outline(NamedTuple):
+    """What a run needs of a geometry, worked out once: properties of a geometry are not cached."""
+
+    names: tuple[str, str]
+    uids: tuple[int, int, int]
+    operands: tuple[Sizes, Sizes]
+    result: Sizes
+    empty: bool
+    channels: tuple[int, int]
+    dense: tuple[Sizes, Sizes]
+    dense_bytes: tuple[Sizes, Sizes]
+
+
+@functools.lru_cache(maxsize=1024)
+def _outline(geometry: ConvGeometry) -> _Outline:
+    roles = ROLES[geometry.kind]
+    operands = geometry.operand_shapes
+    last = 1 if geometry.layout == "NCHW" else geometry.rank + 1
+    first_dense, second_dense = (contiguous(shape) for shape in operands)
+    size = geometry.dtype.itemsize
+    return _Outline(
+        names=roles[:2],
+        uids=(UIDS[roles[0]], UIDS[roles[1]], UIDS[roles[2]]),
+        operands=operands,
+        result=geometry.result_shape,
+        empty=geometry.empty or 0 in geometry.result_shape,
+        channels=(1 if roles[0] == "w" else last, 1 if roles[1] == "w" else last),
+        dense=(first_dense, second_dense),
+        dense_bytes=(tuple(size * s for s in first_dense), tuple(size * s for s in second_dense)),
+    )
+
+
+def _usable(xp: Any, outline: _Outline, *arrays: Raw) -> list[Operand]:
     """Return each operand with its strides; a compact copy of one that cuDNN would not take."""
     found = []
-    for name, array in zip(ROLES[geometry.kind], arrays, strict=False):
-        channels = 1 if name == "w" or geometry.layout == "NCHW" else array.ndim - 1
-        strides = packed_strides(array.shape, array.strides, array.itemsize, channels)
+    for index, array in enumerate(arrays):
+        strides: Sizes | None = outline.dense[index]
+        if array.strides != outline.dense_bytes[index]:
+            strides = packed_strides(array.shape, array.strides, array.itemsize, outline.channels[index])
         if strides is None or array.data.ptr % _ALIGNMENT:
             array = xp.array(array, order="C", copy=True)
-            strides = contiguous(array.shape)
+            strides = outline.dense[index]
         found.append((array, strides))
     return found
 
@@ -292,9 +250,9 @@ def _add_bias(xp: Any, geometry: ConvGeometry, result: Raw, bias: Raw) -> Raw:
     return xp.add(result, bias.reshape((-1,) + (1,) * after), out=result)
 
 
-def _check(geometry: ConvGeometry, first: Raw, second: Raw, bias: Raw | None) -> None:
+def _check(geometry: ConvGeometry, outline: _Outline, first: Raw, second: Raw, bias: Raw | None) -> None:
     """Refuse operands that are not what the geometry says: cuDNN gets bare addresses."""
-    named = list(zip(ROLES[geometry.kind], (first, second), geometry.operand_shapes, strict=False))
+    named = list(zip(outline.names, (first, second), outline.operands, strict=True))
     if bias is not None:
         channels = {
             "forward": geometry.out_channels,
@@ -302,11 +260,12 @@ def _check(geometry: ConvGeometry, first: Raw, second: Raw, bias: Raw | None) ->
             "weight": -1,  # a weight gradient takes none: no shape fits
         }
         named.append(("bias", bias, (channels[geometry.kind],)))
+    device = first.device.id
     for name, array, shape in named:
-        if tuple(array.shape) != shape or array.dtype != geometry.dtype:
-            found = f"{name} is {array.dtype} of shape {tuple(array.shape)}"
+        if array.shape != shape or array.dtype != geometry.dtype:
+            found = f"{name} is {array.dtype} of shape {array.shape}"
             problem = f"{found}, {geometry} takes {geometry.dtype} of shape {shape}"
             raise ValueError(text("nn", problem, "Pass the arrays the geometry was made from."))
-        if array.device.id != first.device.id:
-            problem = f"{name} is on cuda:{array.device.id}, its partner on cuda:{first.device.id}"
+        if array.device.id != device:
+            problem = f"{name} is on cuda:{array.device.id}, its partner on cuda:{device}"
             raise ValueError(text("nn", problem, "Move them to one device first."))

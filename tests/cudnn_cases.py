@@ -35,7 +35,7 @@ def make(kind="forward", dtype="float32", layout="NCHW", rank=2, **changes):
         "groups": 1,
         "in_channels": 8,
         "out_channels": 12,
-        "spatial": (17, 14, 9)[:rank],
+        "spatial": (11, 9, 6)[:rank],
         "kernel": (3, 4, 2)[:rank],
         "stride": (1,) * rank,
         "dilation": (1,) * rank,
@@ -109,3 +109,48 @@ def stored(graph):
     """What cuDNN itself keeps of a plan: its operation graph and engine, as JSON inside the blob."""
     blob = bytes(graph.serialize())
     return json.JSONDecoder().raw_decode(blob[blob.index(b'{"cudnnVersion') :].decode("latin-1"))[0]
+
+
+# ------------------------------------------------------------------ the reference
+
+
+def operands(geometry, seed=0):
+    """Small integers: every sum is exact in every dtype, whatever its order."""
+    random = numpy.random.default_rng(seed)
+    return [random.integers(-3, 4, shape).astype(geometry.dtype) for shape in geometry.operand_shapes]
+
+
+def forward(geometry, x, w):
+    """The convolution by its definition, in float64: every window of the padded input at once."""
+    if geometry.layout == "NHWC":
+        x = numpy.moveaxis(x, -1, 1)
+    axes = tuple(range(2, x.ndim))
+    x = numpy.pad(x.astype("f8"), ((0, 0), (0, 0), *geometry.padding))
+    windows = numpy.lib.stride_tricks.sliding_window_view(x, geometry.span, axes)
+    steps = [slice(None, None, s) for s in geometry.stride]
+    taps = [slice(None, None, d) for d in geometry.dilation]
+    windows = windows[(slice(None), slice(None), *steps, *taps)]
+    split = windows.reshape(windows.shape[0], geometry.groups, -1, *windows.shape[2:])
+    w = w.astype("f8").reshape(geometry.groups, -1, *w.shape[1:])
+    out, inside = "abc"[: geometry.rank], "xyz"[: geometry.rank]
+    y = numpy.einsum(f"ngi{out}{inside},goi{inside}->ngo{out}", split, w)
+    y = y.reshape(y.shape[0], -1, *y.shape[3:])
+    return numpy.moveaxis(y, 1, -1) if geometry.layout == "NHWC" else y
+
+
+def agrees(geometry, first, second, result, tolerance=0.0):
+    """Compare with the reference; a gradient is the adjoint of the convolution, by definition."""
+    result = result.astype("f8")
+    if geometry.kind == "forward":
+        expected = forward(geometry, first, second)
+        assert result.shape == expected.shape
+        assert numpy.abs(result - expected).max() <= tolerance * numpy.abs(expected).max()
+        return
+    random = numpy.random.default_rng(7)
+    for _ in range(4):
+        probe = random.integers(-3, 4, geometry.result_shape).astype("f8")
+        if geometry.kind == "input":
+            terms = forward(geometry, probe, second) * first
+        else:
+            terms = forward(geometry, first, probe) * second
+        assert abs((result * probe).sum() - terms.sum()) <= tolerance * numpy.abs(terms).sum()
