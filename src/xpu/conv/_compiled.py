@@ -30,6 +30,11 @@ Namespace = Any
 
 # Fewer multiply-adds than this never make a process load numba.
 WORTH = 1_000_000
+# Flat forms up to this many bytes are kept by the thread for its next call; fresh memory costs a page fault
+# every 4 KiB.  Images are done together as long as they fit CHUNK.
+KEEP = 1 << 25
+CHUNK = 1 << 20
+_OWN = threading.local()
 _LOCK = threading.Lock()
 
 
@@ -164,7 +169,7 @@ class _Flat:
 def _flatten(g: ConvGeometry, flat: _Flat, x: Array, slack: int) -> Array:
     """Return ``x`` with its zeros, split by phase, as one flat array with room behind it."""
     lines = g.batch * g.in_channels
-    buffer = numpy.empty(lines * flat.pitch + slack, dtype=g.dtype)
+    buffer = _scratch(lines * flat.pitch + slack, 0, g.dtype)
     buffer[lines * flat.pitch :] = 0
     shape = (g.batch, g.in_channels, flat.phases, *flat.sizes)
     split: Any = buffer[: lines * flat.pitch].reshape(shape)
@@ -184,24 +189,46 @@ def _flatten(g: ConvGeometry, flat: _Flat, x: Array, slack: int) -> Array:
     return buffer
 
 
+def _scratch(items: int, which: int, dtype: numpy.dtype[Any]) -> Array:
+    """Return uninitialised memory, this thread's own from the call before where it is large enough."""
+    size = items * dtype.itemsize
+    if size > KEEP:
+        return numpy.empty(items, dtype=dtype)
+    kept: dict[int, Array] = _OWN.__dict__.setdefault("kept", {})
+    if which not in kept or kept[which].nbytes < size:
+        kept[which] = numpy.empty(size, dtype=numpy.uint8)
+    view: Array = kept[which][:size].view(dtype)
+    return view
+
+
 def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
-    flat, tiles = _Flat(g), _KERNELS.module
-    lanes = tiles.VECTOR_BYTES // g.dtype.itemsize
-    length = -(-flat.length // lanes) * lanes
+    """Do a few images at a time, so that their flat forms stay in the cache."""
+    flat = _Flat(g)
     offsets = flat.offsets(g)
     w = numpy.ascontiguousarray(w).ravel()
-    if flat.plain and flat.length % lanes == 0:
+    y = numpy.empty(g.y_shape, dtype=g.dtype)
+    image = (g.in_channels * flat.pitch + g.out_channels * flat.length) * g.dtype.itemsize
+    count = max(1, min(g.batch, CHUNK // image))
+    for n in range(0, g.batch, count):
+        part = slice(n, min(g.batch, n + count))
+        _images(g.with_(batch=part.stop - n), flat, offsets, x[part], w, y[part])
+    return y
+
+
+def _images(g: ConvGeometry, flat: _Flat, offsets: Array, x: Array, w: Array, y: Array) -> None:
+    lanes = _KERNELS.module.VECTOR_BYTES // g.dtype.itemsize
+    length = -(-flat.length // lanes) * lanes
+    dense = math.prod(g.out_spatial) == length
+    if flat.plain and dense:
         source = numpy.ascontiguousarray(x).ravel()
     else:
         source = _flatten(g, flat, x, lanes + length - flat.length)
-    made = numpy.empty(g.batch * g.out_channels * length, dtype=g.dtype)
+    made = y.reshape(-1) if dense else _scratch(g.batch * g.out_channels * length, 1, g.dtype)
     _spread(g, source, offsets, w, made, (flat.pitch * g.w_shape[1], length, lanes))
-    lines = made.reshape((g.batch, g.out_channels, length))
-    if math.prod(g.out_spatial) == length:
-        return lines.reshape(g.y_shape)
-    strides = (*lines.strides[:2], *(step * g.dtype.itemsize for step in flat.steps))
-    view = numpy.lib.stride_tricks.as_strided(lines, g.y_shape, strides)
-    return numpy.ascontiguousarray(view)
+    if not dense:
+        lines = made.reshape((g.batch, g.out_channels, length))
+        strides = (*lines.strides[:2], *(step * g.dtype.itemsize for step in flat.steps))
+        y[...] = numpy.lib.stride_tricks.as_strided(lines, g.y_shape, strides)
 
 
 def _spread(g: ConvGeometry, x: Array, off: Array, w: Array, y: Array, sizes: tuple[int, int, int]) -> None:
