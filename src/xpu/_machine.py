@@ -7,7 +7,6 @@ the field named.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -59,6 +58,8 @@ class Machine:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the machine to a file that ``XPU_MACHINE`` can name."""
+        import json  # only when a file is read or written: import xpu stays cheap
+
         with open(path, "w", encoding="utf-8") as file:
             file.write(json.dumps(self.to_dict(), indent=2) + "\n")
 
@@ -257,6 +258,8 @@ def load(path: str | os.PathLike[str]) -> Machine:
     OSError
         If it cannot be read.
     """
+    import json  # only when a file is read or written: import xpu stays cheap
+
     with open(path, encoding="utf-8", errors="replace") as file:
         content = file.read()
     try:

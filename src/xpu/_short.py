@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpu._backends import HOST, accelerator, machine_for
+from xpu._backends import HOST, accelerator, machine_for, on_new_machine
 from xpu._block import Handle, home
 from xpu._config import current
 from xpu._device import CPU
@@ -46,6 +46,7 @@ class _Limit(NamedTuple):
 _NEVER = _Limit(0, 0.0, None)
 _ALWAYS = _Limit(0, math.inf, None)
 _limits: dict[Op, _Limit] = {}
+on_new_machine.append(_limits.clear)
 
 
 def on_few_bytes(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

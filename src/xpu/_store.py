@@ -6,7 +6,6 @@ two processes that write at once the last wins whole. A file that cannot be used
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -71,6 +70,7 @@ def write(machine: Machine, path: str | os.PathLike[str]) -> None:
     OSError
         If it cannot be written.
     """
+    import json
     import tempfile  # only when a file is written: import xpu stays cheap
 
     place = os.path.dirname(os.path.abspath(path))

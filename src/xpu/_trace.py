@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import asdict, dataclass, field
@@ -111,6 +110,8 @@ class profile:
 
     def to_json(self) -> str:
         """Return events and totals as JSON text."""
+        import json  # only for who asks: import xpu stays cheap
+
         return json.dumps(self.to_dict(), indent=1)
 
     def rows(self) -> list[tuple[str, str, int, float, float, int, str]]:

@@ -131,3 +131,12 @@ def test_a_profile_sees_small_calls_too(placed):
     with xpu.profile() as p:
         a + 1.0
     assert [e.op for e in p.events] == ["add"]
+
+
+def test_a_new_machine_sets_new_limits():
+    with xpu.config(device="auto"):
+        _backends.gate.accelerate()
+        xpu.asarray(np.ones(3)) + 1.0
+    assert _short._limits
+    _backends.forget_machines()
+    assert not _short._limits

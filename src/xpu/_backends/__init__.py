@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from xpu import _hardware, _machine, _store
@@ -37,6 +38,7 @@ __all__ = [
     "forget_machines",
     "machine",
     "machine_for",
+    "on_new_machine",
 ]
 
 HOST = NumpyBackend()
@@ -240,6 +242,9 @@ def machine_for(target: Backend | None) -> Machine:
     return _machines[key]
 
 
+on_new_machine: list[Callable[[], object]] = []  # who keeps what was derived from the machine in force
+
+
 def forget_machines(calibrated: Machine | None = None) -> None:
     """Look the machine up again at the next decision; a fresh calibration is in force at once."""
     _machines.clear()
@@ -249,6 +254,8 @@ def forget_machines(calibrated: Machine | None = None) -> None:
         if target is not None and not isinstance(target, PretendBackend):
             _machines[str(target.device)] = calibrated
             learner.start(calibrated)
+    for forget in on_new_machine:
+        forget()
 
 
 def _resolve(target: Backend | None) -> Machine:
