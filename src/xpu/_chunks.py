@@ -21,10 +21,11 @@ from xpu._config import config
 from xpu._device import CPU
 from xpu._machine import Machine
 from xpu._op import Op, Shaped, Work, host_only
+from xpu._ops._make import Function
 from xpu._pipeline._feed import pipeline
 from xpu._wrap import own
 
-__all__ = ["Plan", "attempt", "plan", "run"]
+__all__ = ["Plan", "attempt", "in_pieces", "plan", "run"]
 
 Host = np.ndarray[Any, Any]
 
@@ -198,6 +199,11 @@ def _cut(op: Op, chosen: Plan, operands: Sequence[Host], axes: int) -> Iterator[
             key = (slice(None),) * max(axis, 0) + (slice(low, high),)
             piece.append(operand if whole else operand[key])
         yield tuple(piece)
+
+
+def in_pieces(op: Op, args: tuple[Any, ...], keywords: Mapping[str, Any], target: Backend) -> Any:
+    """Attempt a row's call in chunks (what dispatch asks)."""
+    return attempt(Function(op), args, keywords, target)
 
 
 def attempt(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any], target: Backend) -> Any:

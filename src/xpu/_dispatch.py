@@ -7,6 +7,7 @@ chooses a device.
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -75,6 +76,8 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if op.view:
         return _stay(this, settings)
     decision, where, work = plan(this, settings)
+    if work.bytes > _IN_ONE_PIECE and (made := _in_pieces(this, settings)) is not NotImplemented:
+        return made
     planned, moved, count = where, ledger.nbytes, ledger.count
     start, host_start = (where.seconds(), HOST.seconds()) if settings.recorders else (0.0, 0.0)
     reason = decision.reason
@@ -90,6 +93,22 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         actual = where.seconds() - (start if where is planned else host_start)
         _record(this, settings, decision, str(where.device), reason, actual, (moved, count))
     return result
+
+
+# No accelerator has less memory than a call of this many bytes takes.
+_IN_ONE_PIECE = 1 << 24
+
+
+def _in_pieces(this: Call, settings: Settings) -> Any:
+    """Run a call whose operands do not fit on the accelerator in pieces, where that pays."""
+    target = accelerator(settings)
+    memory = None if target is None else machine_for(target).accelerator
+    if target is None or memory is None or this.targets:
+        return NotImplemented
+    if 2 * sum(shape.nbytes for shape in this.shapes()) <= memory.memory:
+        return NotImplemented
+    chunks = importlib.import_module("xpu._chunks")  # stands above this file, and is rarely needed
+    return chunks.in_pieces(this.op, this.args, this.kwargs, target)
 
 
 def plan(this: Call, settings: Settings) -> tuple[Decision, Backend, Work]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xpu
-from xpu import _chunks
+from xpu import _chunks, _dispatch
 from xpu._backends import backend
 from xpu._device import parse
 from xpu._machine import shipped
@@ -143,3 +143,21 @@ def test_a_call_that_does_not_fit_is_taken(monkeypatch):
             got = _chunks.attempt(function, args, {}, target)
             assert isinstance(got, xpu.ndarray)
             np.testing.assert_allclose(xpu.asnumpy(got), expected, rtol=1e-9)
+
+
+def test_dispatch_cuts_a_call_that_does_not_fit(monkeypatch):
+    machine = small_card(20_000_000)
+    slow = replace(machine.cpu, classes={k: replace(r, bandwidth=1e6) for k, r in machine.cpu.classes.items()})
+    machine, target = replace(machine, cpu=slow), backend(parse("pretend"))
+    monkeypatch.setattr(target, "machine", machine)
+    monkeypatch.setattr(_chunks, "machine_for", lambda target: machine)
+    monkeypatch.setattr(_dispatch, "machine_for", lambda target: machine)
+    x = RNG.normal(size=(2000, 1000))
+    with xpu.config(device="cpu"):
+        a = xpu.asarray(x)
+    with xpu.config(device="pretend", on_fallback="raise"), xpu.profile() as p:
+        made = a * 2.5
+        small = a[:10] * 2.5
+    np.testing.assert_array_equal(xpu.asnumpy(made), x * 2.5)
+    assert [e.op for e in p.events].count("multiply") > 2
+    assert small.device == "pretend:0"
