@@ -11,6 +11,7 @@ import builtins
 import importlib
 import importlib.machinery
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -55,6 +56,14 @@ class _Loader(importlib.machinery.SourceFileLoader):
         return self.source_to_code(self.get_data(path), path)
 
 
+def _inside(path: str, folder: str) -> bool:
+    """Return True for the script's own folders; an environment beside the script holds libraries."""
+    if path != folder and not path.startswith(folder + os.sep):
+        return False
+    below = path[len(folder) :].split(os.sep)
+    return not {"site-packages", "dist-packages"}.intersection(below)
+
+
 class _Beside:
     """Finds modules in the script's own folder, and nothing else."""
 
@@ -65,7 +74,7 @@ class _Beside:
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         """Return a spec with our loader for a module beside the script."""
         where = [self.folder] if path is None else list(path)
-        if not all(str(p).startswith(self.folder) for p in where):
+        if not all(_inside(str(p), self.folder) for p in where):
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, where)
         if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):

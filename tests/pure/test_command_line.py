@@ -117,3 +117,18 @@ def test_explain_says_what_ran(policy):
 def test_explain_of_a_stranger():
     with pytest.raises(TypeError, match="'len' is not a function that xpu places"):
         xpu.explain(len, [])
+
+
+def test_an_environment_beside_the_script_holds_libraries(tmp_path):
+    package = tmp_path / ".venv" / "lib" / "site-packages" / "library"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("import numpy\nfrom library import part\nNAME = numpy.__name__, part.NAME\n")
+    (package / "part.py").write_text("import numpy\nNAME = numpy.__name__\n")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").write_text("import numpy\nNAME = numpy.__name__\n")
+    script = tmp_path / "script.py"
+    lines = ["import sys", f"sys.path.append({str(package.parent)!r})", "import library, mine", "names = library.NAME"]
+    script.write_text("\n".join([*lines, "mine = mine.NAME"]))
+    made = runner.run_path(script)
+    assert made["names"] == ("numpy", "numpy")
+    assert made["mine"] == "xpu"

@@ -188,8 +188,8 @@ def _values_fit(value: Any, dtype: np.dtype[Any]) -> None:
         return
     real = value.real if value.dtype.kind == "c" else value
     limits = np.iinfo(dtype)
-    # The bounds are exact in float64 and coarser types round towards zero by one step at most.
-    fits = (real > float(limits.min) - 1) & (real < float(limits.max))
+    # Truncation is towards zero. Where a coarse type rounds a bound, the edge itself goes to the host.
+    fits = (real > float(limits.min) - 1) & (real < float(limits.max) + 1)
     if not bool(fits.all()):
         message = f"a value does not fit {dtype}"
         raise NotAsNumpy(message)
