@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpu._backends import HOST, accelerator, machine_for, on_new_machine
+from xpu._backends import HOST, automatic, machine_for, on_new_machine
 from xpu._block import Handle, home
-from xpu._config import current
 from xpu._device import CPU
 from xpu._machine import Machine
 from xpu._op import Op, Shaped, Work
@@ -177,7 +176,8 @@ def _limit(op: Op) -> _Limit:
         return _ALWAYS
     if op.kind not in _ESTIMATED:
         return _NEVER
-    machine = machine_for(accelerator(current()))
+    # Not what this region's settings allow: limits outlive the region.
+    machine = machine_for(automatic.get())
     if machine.accelerator is None:
         return _ALWAYS
     launch = machine.accelerator.seconds(_work(op, 1))

@@ -85,6 +85,17 @@ def test_many_bytes_are_placed(placed):
     assert float(total) == 2e6
 
 
+def test_a_region_on_the_cpu_does_not_end_placement(placed):
+    with xpu.config(device="cpu"):
+        xpu.asarray(np.ones(3)) + 1.0
+        xpu.where(xpu.asarray(np.ones(3)) > 0, 1.0, 2.0)
+    a = xpu.asarray(np.ones(10**6))
+    placed.clear()
+    a + a
+    xpu.where(a > 0, a, a)
+    assert placed == ["add", "greater", "where"]
+
+
 def test_a_large_result_of_small_operands_is_placed(placed):
     a, b = xpu.asarray(np.ones((1000, 1))), xpu.asarray(np.ones((1, 1000)))
     placed.clear()

@@ -32,6 +32,7 @@ __all__ = [
     "HOST",
     "Backend",
     "accelerator",
+    "automatic",
     "backend",
     "backend_of",
     "devices",
