@@ -1,6 +1,9 @@
 """NumPy's whole public surface: what is missing is in a list here, with the reason."""
 
 import importlib
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -111,3 +114,14 @@ def test_strides_tricks_make_views():
     windows = xpu.lib.stride_tricks.sliding_window_view(a, 2, writeable=True)
     windows[0, 1] = 3.0
     assert a.tolist() == [0.0, 3.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "path", ["add", "nn.conv2d", "ndimage.sobel", "signal.welch", "char.upper", "ma.array", "fft.fft"]
+)
+def test_functions_travel_to_another_process(path):
+    function = _at(xpu, path)
+    code = "import pickle, sys, xpu; f = pickle.loads(sys.stdin.buffer.read()); print(f.op.name)"
+    found = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(function), capture_output=True, check=True)
+    assert found.stdout.decode().strip() == path
+    assert pickle.loads(pickle.dumps(function)) is function

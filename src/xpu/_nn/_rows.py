@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -35,25 +36,10 @@ class Placed(Function):
         """What the function says of itself."""
         return self._face.__doc__ or ""
 
-    def __reduce__(self) -> Any:
-        return _restored, (self.op.name,)
-
-
-_PLACED: dict[str, Placed] = {}
-
-
-def _restored(name: str) -> Placed:
-    return _PLACED[name]
-
 
 def placed(row: Function) -> Callable[[Callable[..., Any]], Placed]:
     """Let a function that checks and orders its arguments stand for a row (in `xpu.explain` too)."""
-
-    def stand_for(face: Callable[..., Any]) -> Placed:
-        made = _PLACED[row.op.name] = Placed(row.op, face)
-        return made
-
-    return stand_for
+    return functools.partial(Placed, row.op)
 
 
 def _by_windows(op: Op, operands: Sequence[Shaped], options: Mapping[str, Any]) -> Work:

@@ -6,6 +6,7 @@ signature and its documentation without a hand-written copy of either.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -190,8 +191,9 @@ _PUBLIC: dict[str, Function] = {}
 
 
 def public(name: str) -> Function:
-    """Return the public function of a row (how functions are pickled)."""
-    return _PUBLIC[name]
+    """Return the public function of a row, by its path below ``xpu`` (how functions are pickled)."""
+    found = _PUBLIC.get(name)
+    return follow(name, importlib.import_module("xpu")) if found is None else found  # type: ignore[return-value]
 
 
 def numpy_function(name: str) -> Callable[..., Any]:
