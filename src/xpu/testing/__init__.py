@@ -40,6 +40,7 @@ _NUMPYS_OWN = frozenset(
         "IS_INSTALLED",
         "NOGIL_BUILD",
         "NUMPY_ROOT",
+        "check_support_sve",
         "extbuild",
         "overrides",
         "run_threaded",

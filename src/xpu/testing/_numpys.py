@@ -26,7 +26,6 @@ from numpy.testing import (
     assert_warns,
     break_cycles,
     build_err_msg,
-    check_support_sve,
     clear_and_catch_warnings,
     decorate_methods,
     jiffies,
@@ -49,7 +48,7 @@ __all__ = [
     "assert_approx_equal", "assert_array_almost_equal", "assert_array_almost_equal_nulp",
     "assert_array_compare", "assert_array_equal", "assert_array_less", "assert_array_max_ulp",
     "assert_equal", "assert_no_gc_cycles", "assert_no_warnings", "assert_raises", "assert_raises_regex",
-    "assert_string_equal", "assert_warns", "break_cycles", "build_err_msg", "check_support_sve",
+    "assert_string_equal", "assert_warns", "break_cycles", "build_err_msg",
     "clear_and_catch_warnings", "decorate_methods", "jiffies", "measure", "memusage",
     "print_assert_equal", "rundocs", "runstring", "suppress_warnings", "tempdir", "temppath", "verbose",
 ]
