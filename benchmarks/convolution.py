@@ -1,175 +1,229 @@
-"""Convolutions on the CPU: xpu against torch, onnxruntime and SciPy, interleaved in one run.
+"""Convolutions on the CPU: xpu beside torch, onnxruntime and SciPy, each in a process of its own.
 
-    python benchmarks/convolution.py [--threads 1] [--rounds 9] [--only NAME] [--plans]
+    python benchmarks/convolution.py [--threads 1 2] [--rounds 7] [--cases 3x3 ...] [--libraries xpu torch ...]
 
-Every round times each library once, one after the other, so that what else the machine does falls on
-all of them; the figures are medians of the rounds, the ratio is torch's median over xpu's.  Results
-are compared with torch's first.  torch and onnxruntime take part where they are installed.
+In every round each library has one turn at the case (`convolution_worker.py`), one after the other,
+so that what else the machine does falls on all of them; while one has its turn the processes of the
+others are stopped, so that their idle threads cannot spin beside it.  The figures are medians of the
+rounds.  The libraries keep their own settings but for the number of threads.  Results are compared
+with the first library's before anything counts.  A library that is not installed is left out.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.metadata
 import importlib.util
-import math
+import json
+import os
+import signal
 import statistics
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy
-import scipy.ndimage
-import scipy.signal
+from convolution_worker import CASES, MAKERS, SLOW, Case
 
-from xpu import conv
-from xpu.conv import _compiled
-
-
-@dataclass(frozen=True)
-class Case:
-    """One convolution: shapes of x and w, stride, padding, groups; float32, NCHW."""
-
-    name: str
-    x: tuple[int, ...]
-    w: tuple[int, ...]
-    stride: int = 1
-    padding: int = 0
-    groups: int = 1
+NEEDS = {
+    "xpu+jit": "numba",
+    "torch": "torch",
+    "onnxruntime": "onnxruntime",
+}
+SCIPY = tuple(name for name in MAKERS if name.startswith(("signal", "ndimage")))
+# Relative to the largest value; Winograd's transforms cost a few roundings.
+TOLERANCE = 1e-4
+Answer = dict[str, Any]
 
 
-CASES = (
-    Case("stem 7x7/2", (1, 3, 224, 224), (64, 3, 7, 7), 2, 3),
-    Case("3x3 64@56", (1, 64, 56, 56), (64, 64, 3, 3), 1, 1),
-    Case("1x1 256-64@56", (1, 256, 56, 56), (64, 256, 1, 1)),
-    Case("3x3 256@14", (1, 256, 14, 14), (256, 256, 3, 3), 1, 1),
-    Case("3x3 256@14 batch 8", (8, 256, 14, 14), (256, 256, 3, 3), 1, 1),
-    Case("1x1/2 512-1024@28 batch 8", (8, 512, 28, 28), (1024, 512, 1, 1), 2),
-    Case("U-Net 3x3 64@256", (1, 64, 256, 256), (64, 64, 3, 3), 1, 1),
-    Case("depthwise 3x3 128@112", (1, 128, 112, 112), (128, 1, 3, 3), 1, 1, 128),
-    Case("audio 101 taps", (1, 1, 1_000_000), (1, 1, 101), 1, 50),
-    Case("image 15x15", (1, 1, 1024, 1024), (1, 1, 15, 15), 1, 7),
-    Case("image 63x63", (1, 1, 1024, 1024), (1, 1, 63, 63), 1, 31),
-    Case("3-D 5x5x5 8@48", (1, 8, 48, 48, 48), (8, 8, 5, 5, 5), 1, 2),
-)
-# A library that takes longer than this many seconds for a case is timed once.
-SLOW = 0.5
-COLUMNS = ("xpu", "torch", "onnxruntime", "scipy.signal", "scipy.ndimage")
+class Worker:
+    """One library at one number of threads, stopped except while it is asked."""
+
+    def __init__(self, library: str, threads: int) -> None:
+        self.library = library
+        count = str(threads)
+        limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), count)
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("convolution_worker.py")), library, count],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **limits},
+        )
+        self._signal("SIGSTOP")
+
+    def _signal(self, name: str) -> None:
+        number = getattr(signal, name, None)  # Windows has neither
+        if number is not None:
+            self.process.send_signal(number)
+
+    def ask(self, case: int, file: str | None) -> Answer:
+        """Return what the worker answers about one case."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self._signal("SIGCONT")
+        self.process.stdin.write(json.dumps({"case": case, "file": file}) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            message = f"the process of {self.library} ended without an answer to {CASES[case].name!r}"
+            raise SystemExit(message)
+        self._signal("SIGSTOP")
+        answer: Answer = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        self._signal("SIGCONT")
+        self.process.communicate()
 
 
-def xpu_runner(case: Case, x: Any, w: Any) -> Callable[[], Any]:
-    keywords = {"stride": case.stride, "padding": case.padding, "groups": case.groups}
-    return lambda: conv.conv(numpy, x.ndim - 2, x, w, **keywords)
+def onednn_installed() -> bool:
+    """Return whether xpu has an engine of that name and its library is there."""
+    from xpu import conv
+
+    geometry = conv.conv_geometry("conv", 2, (1, 16, 32, 32), (16, 16, 3, 3), "f4", "f4")
+    engine = conv.ENGINES.get("onednn")
+    return engine is not None and engine.supports(geometry) is None
 
 
-def torch_runner(case: Case, x: Any, w: Any, threads: int) -> Callable[[], Any]:
-    torch = importlib.import_module("torch")
-    torch.set_num_threads(threads)
-    function = {3: torch.conv1d, 4: torch.conv2d, 5: torch.conv3d}[x.ndim]
-    tensors = torch.from_numpy(x), torch.from_numpy(w)
+def installed(libraries: Iterable[str]) -> list[str]:
+    """Return those of the libraries that can run here."""
+    found = []
+    for name in libraries:
+        if name == "xpu+onednn":
+            there = onednn_installed()
+        else:
+            there = name not in NEEDS or importlib.util.find_spec(NEEDS[name]) is not None
+        if there:
+            found.append(name)
+    return found
 
-    def run() -> Any:
-        with torch.no_grad():
-            return function(*tensors, stride=case.stride, padding=case.padding, groups=case.groups).numpy()
 
-    return run
+def compare(case: Case, files: dict[str, str]) -> None:
+    """Raise where a library's result is not the first one's."""
+    (first, path), *others = files.items()
+    want = numpy.load(path)
+    for name, other in others:
+        got = numpy.load(other)
+        error = float(numpy.abs(got - want).max() / numpy.abs(want).max()) if got.shape == want.shape else numpy.inf
+        if error > TOLERANCE:
+            message = f"{case.name}: {name} gives {got.shape}, {first} {want.shape}, relative error {error:.2g}"
+            raise SystemExit(message)
 
 
-def onnx_runner(case: Case, x: Any, w: Any, threads: int) -> Callable[[], Any]:
-    """Build a one-node model; its weight is an input, as for the others."""
-    onnx, runtime = importlib.import_module("onnx"), importlib.import_module("onnxruntime")
-    rank = x.ndim - 2
-    node = onnx.helper.make_node(
-        "Conv", ["x", "w"], ["y"], strides=[case.stride] * rank, pads=[case.padding] * 2 * rank, group=case.groups
+def measure(number: int, workers: list[Worker], rounds: int) -> dict[str, Answer]:
+    """Return each library's answer, its seconds the median of the rounds."""
+    found: dict[str, Answer] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        files = {w.library: str(Path(folder) / f"{w.library}.npy") for w in workers}
+        for worker in workers:
+            answer = worker.ask(number, files[worker.library])
+            if answer["seconds"] is not None:
+                found[worker.library] = answer
+        compare(CASES[number], {name: files[name] for name in found})
+    # The first answer warmed the process; it counts only where one call takes too long for another.
+    seconds = {name: [answer["seconds"]] if answer["seconds"] > SLOW else [] for name, answer in found.items()}
+    quick = [worker for worker in workers if worker.library in found and not seconds[worker.library]]
+    for _ in range(rounds):
+        for worker in quick:
+            seconds[worker.library].append(worker.ask(number, None)["seconds"])
+    for name, times in seconds.items():
+        found[name]["seconds"] = statistics.median(times)
+    return found
+
+
+def row(case: Case, found: dict[str, Answer], libraries: list[str]) -> str:
+    """Return one line of the table: milliseconds, then torch's time over xpu's."""
+    ours = [name for name in libraries if name.startswith("xpu")]
+    cells = [case.name]
+    cells += [f"{found[n]['engine']} ({found[n]['workspace']:.2f})" for n in ours]
+    cells += [f"{found[n]['seconds'] * 1e3:.2f}" if n in found else "" for n in libraries]
+    if "torch" in found:
+        cells += [f"{found['torch']['seconds'] / found[n]['seconds']:.2f}" for n in ours]
+    return "| " + " | ".join(cells) + " |"
+
+
+def header(libraries: list[str]) -> str:
+    ours = [name for name in libraries if name.startswith("xpu")]
+    names = ["case", *(f"engine of {n}" for n in ours), *libraries]
+    if "torch" in libraries:
+        names += [f"torch / {n}" for n in ours]
+    rule = "|".join("---" if i <= len(ours) else "---:" for i in range(len(names)))
+    return "| " + " | ".join(names) + " |\n|" + rule + "|"
+
+
+def mean_and_least(ratios: list[float]) -> str:
+    return f"{statistics.geometric_mean(ratios):.2f} (least {min(ratios):.2f})" if ratios else "-"
+
+
+def summary(results: dict[Case, dict[str, Answer]], ours: str) -> str:
+    """Return how one xpu column does against torch, with and without the one-channel cases, and SciPy."""
+    torch: dict[Case, float] = {}
+    scipy, direct, space = [], [], []
+    for case, found in results.items():
+        own = found[ours]["seconds"]
+        space.append(found[ours]["workspace"])
+        if "torch" in found:
+            torch[case] = found["torch"]["seconds"] / own
+        best = [found[name]["seconds"] for name in SCIPY if name in found]
+        if best:
+            scipy.append(min(best) / own)
+        if "signal.correlate2d" in found:
+            direct.append(found["signal.correlate2d"]["seconds"] / own)
+    many = [ratio for case, ratio in torch.items() if not case.one_channel]
+    return (
+        f"{ours}: torch / {ours} {mean_and_least(list(torch.values()))}, "
+        f"without the one-channel cases {mean_and_least(many)}; "
+        f"SciPy's best / {ours} {mean_and_least(scipy)}; signal.correlate2d / {ours} {mean_and_least(direct)}; "
+        f"most workspace {max(space):.2f} of input + output"
     )
-    kind = onnx.TensorProto.FLOAT
-    ins = [onnx.helper.make_tensor_value_info(n, kind, a.shape) for n, a in (("x", x), ("w", w))]
-    graph = onnx.helper.make_graph([node], "conv", ins, [onnx.helper.make_tensor_value_info("y", kind, None)])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, {"x": x, "w": w})[0]
 
 
-def scipy_runner(case: Case, x: Any, w: Any, module: str) -> Callable[[], Any] | None:
-    """SciPy does one channel; ``None`` where the case has more."""
-    if case.x[1] * case.w[0] != 1:
-        return None
-    image, kernel = x[0, 0], w[0, 0]
-    if module == "scipy.signal":
-        return lambda: scipy.signal.correlate(image, kernel, mode="same", method="auto")[None, None]
-    return lambda: scipy.ndimage.correlate(image, kernel, mode="constant")[None, None]
+def table(threads: int, libraries: list[str], cases: list[int], rounds: int) -> None:
+    """Measure and print everything at one number of threads."""
+    print(f"\nthreads: {threads}; medians of {rounds} rounds, milliseconds; in brackets the plan's workspace over")
+    print("input + output\n")
+    print(header(libraries))
+    workers = [Worker(library, threads) for library in libraries]
+    results: dict[Case, dict[str, Answer]] = {}
+    try:
+        for number in cases:
+            results[CASES[number]] = measure(number, workers, rounds)
+            print(row(CASES[number], results[CASES[number]], libraries), flush=True)
+    finally:
+        for worker in workers:
+            worker.close()
+    print()
+    for ours in (name for name in libraries if name.startswith("xpu")):
+        print(summary(results, ours))
 
 
-def runners(case: Case, threads: int) -> dict[str, Callable[[], Any]]:
-    rng = numpy.random.default_rng(0)
-    x, w = rng.standard_normal(case.x).astype("f4"), rng.standard_normal(case.w).astype("f4")
-    made: dict[str, Callable[[], Any] | None] = {"xpu": xpu_runner(case, x, w)}
-    if importlib.util.find_spec("torch"):
-        made["torch"] = torch_runner(case, x, w, threads)
-    if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
-        made["onnxruntime"] = onnx_runner(case, x, w, threads)
-    for module in ("scipy.signal", "scipy.ndimage"):
-        made[module] = scipy_runner(case, x, w, module)
-    return {name: run for name, run in made.items() if run is not None}
-
-
-def measure(case: Case, threads: int, rounds: int) -> dict[str, float]:
-    """Return the median seconds per library, after their results were compared."""
-    every = runners(case, threads)
-    first = every["xpu"]()
-    once = set()
-    for name, run in every.items():
-        start = time.perf_counter()
-        other = run()
-        if time.perf_counter() - start > SLOW:
-            once.add(name)
-        error = float(numpy.abs(first - other).max()) / float(numpy.abs(other).max())
-        if first.shape != other.shape or error > 1e-4:
-            message = f"{case.name}: xpu and {name} differ: {first.shape}, {other.shape}, relative error {error:.2g}"
-            raise AssertionError(message)
-    times: dict[str, list[float]] = {name: [] for name in every}
-    for turn in range(rounds):
-        for name, run in every.items():
-            if turn and name in once:
-                continue
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def plan_of(case: Case) -> conv.ConvPlan:
-    options = {"stride": case.stride, "padding": case.padding, "groups": case.groups}
-    return conv.plan_conv(conv.conv_geometry("conv", len(case.x) - 2, case.x, case.w, "f4", "f4", **options))
+def versions() -> str:
+    names = ("numpy", "scipy", "numba", "onednn-cpu-gomp", "torch", "onnxruntime")
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--plans", action="store_true", help="print every plan too")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--cases", nargs="+", default=[""], help="parts of the names of the cases to run")
+    parser.add_argument("--libraries", nargs="+", choices=list(MAKERS), default=list(MAKERS))
     asked = parser.parse_args()
-    print(f"compiled kernels: {_compiled.wait()}, threads: {asked.threads}, medians of {asked.rounds} rounds, ms\n")
-    print("| case | engine | " + " | ".join(COLUMNS) + " | torch / xpu |")
-    print("|---|---|" + "---:|" * (len(COLUMNS) + 1))
-    ratios = []
-    with conv.threads(asked.threads):
-        for case in CASES:
-            if asked.only not in case.name:
-                continue
-            found = measure(case, asked.threads, asked.rounds)
-            plan = plan_of(case)
-            ratio = found["torch"] / found["xpu"] if "torch" in found else math.nan
-            ratios.append(ratio)
-            cells = [f"{found[c] * 1e3:.2f}" if c in found else "" for c in COLUMNS]
-            print(f"| {case.name} | {plan.engine} | " + " | ".join(cells) + f" | {ratio:.2f} |", flush=True)
-            if asked.plans:
-                print(plan)
-    print(f"\ngeometric mean {statistics.geometric_mean(ratios):.2f}, least {min(ratios):.2f}")
+    libraries = installed(asked.libraries)
+    cases = [i for i, case in enumerate(CASES) if any(part in case.name for part in asked.cases)]
+    print(f"Python {sys.version.split()[0]}, {versions()}; {os.cpu_count()} CPUs; float32")
+    for threads in asked.threads:
+        table(threads, libraries, cases, asked.rounds)
 
 
 if __name__ == "__main__":

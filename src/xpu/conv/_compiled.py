@@ -23,7 +23,7 @@ from xpu.conv._engine import Rates, itemcost
 from xpu.conv._geometry import ConvGeometry, Sizes
 from xpu.conv._lower import lowered, lowered_geometries
 
-__all__ = ["CompiledEngine", "ready", "wait"]
+__all__ = ["CompiledEngine", "ready", "refuse", "wait"]
 
 Array = Any
 Namespace = Any
@@ -81,6 +81,12 @@ def wait() -> bool:
     if _KERNELS.thread is not None:
         _KERNELS.thread.join()
     return ready()
+
+
+def refuse(reason: str) -> None:
+    """Do without the kernels from now on, as where numba is not installed: to measure the default install."""
+    with _LOCK:
+        _KERNELS.module, _KERNELS.problem = None, reason
 
 
 class CompiledEngine:
