@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+
 from convolution_worker import CASES, MAKERS, SLOW, Case
 
 NEEDS = {
@@ -76,6 +77,7 @@ class Worker:
         return answer
 
     def close(self) -> None:
+        """End the process."""
         self._signal("SIGCONT")
         self.process.communicate()
 

@@ -46,6 +46,7 @@ class Case:
 
     @property
     def options(self) -> dict[str, int]:
+        """Return the keywords of the call."""
         return {"stride": self.stride, "padding": self.padding, "groups": self.groups}
 
 

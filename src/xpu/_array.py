@@ -1,107 +1,29 @@
-"""`ndarray`: what users hold. One line per method; the hot paths are spelt out here.
-
-An operator on two plain arrays while the gate is open is one Python call around NumPy's. Everything
-else goes to `_dispatch.call`.
-"""
+"""`ndarray`: what users hold. One line per operator; what is hot is in `_hot`, the rest in `_dispatch`."""
 
 from __future__ import annotations
 
 import importlib
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from xpu._backends import HOST, backend, backend_of
-from xpu._block import Handle, anchor, devices_of, home, read, shared
+from xpu._backends import HOST, backend
+from xpu._block import anchor, devices_of, home, read, shared
 from xpu._device import CPU, Device
 from xpu._gate import gate
-from xpu._interop import array_function, array_ufunc, read_index
+from xpu._hot import binary, follow, get_item, in_place, reflected, set_item, unary
+from xpu._interop import array_function, array_ufunc
 from xpu._methods import Methods
 from xpu._op import host_only
 from xpu._ops import creation, rest
 from xpu._ops import elementwise as ew
-from xpu._ops._make import UFunc
 from xpu._wrap import kinds, wrap
 from xpu.errors import text
 
 __all__ = ["ndarray"]
-
-_plain: Any = None  # `ndarray` while the gate is open: the only test on the hot path
-_weak: tuple[type, ...] = (int, float, complex, bool)
-_NUMPY = np.ndarray  # a global of this file: one look-up less on the hot path
-
-
-def _binary(ufunc: UFunc) -> Callable[[Any, Any], Any]:
-    host = ufunc.op.host
-
-    def method(self: ndarray, other: Any) -> Any:
-        if type(other) is _plain:
-            raw = host(self._raw, other._raw)
-            if type(raw) is _NUMPY:
-                result = ndarray()
-                result._raw = raw
-                return result
-            return wrap(raw)
-        if _plain is not None and type(other) in _weak:
-            return wrap(host(self._raw, other))
-        return ufunc(self, other) if _takes(other) else NotImplemented
-
-    return method
-
-
-def _reflected(ufunc: UFunc) -> Callable[[Any, Any], Any]:
-    host = ufunc.op.host
-
-    def method(self: ndarray, other: Any) -> Any:
-        if _plain is not None and type(other) in _weak:
-            return wrap(host(other, self._raw))
-        return ufunc(other, self) if _takes(other) else NotImplemented
-
-    return method
-
-
-def _in_place(ufunc: UFunc) -> Callable[[Any, Any], Any]:
-    host = ufunc.op.host
-
-    def method(self: ndarray, other: Any) -> Any:
-        kind = type(other)
-        if kind is _plain:
-            host(self._raw, other._raw, self._raw)
-            return self
-        if _plain is not None and kind in _weak:
-            host(self._raw, other, self._raw)
-            return self
-        if not _takes(other):
-            return NotImplemented
-        ufunc(self, other, out=self)
-        return self
-
-    return method
-
-
-def _unary(ufunc: UFunc) -> Callable[[Any], Any]:
-    def method(self: ndarray) -> Any:
-        return ufunc(self)
-
-    return method
-
-
-def _takes(other: Any) -> bool:
-    """Defer to types that want to handle us themselves (NumPy's own rule, NEP 13)."""
-    if isinstance(other, (Handle, np.ndarray)):
-        return not isinstance(other, np.ma.MaskedArray)
-    if getattr(type(other), "__array_ufunc__", _ABSENT) is None:
-        return False
-    return not (
-        hasattr(type(other), "__array_priority__") and not isinstance(other, np.generic) and backend_of(other) is None
-    )
-
-
-_ABSENT = object()
-
 
 class _Arrays(type):
     """Lets NumPy's own arrays count as arrays: libraries hand them out, and scripts ask."""
@@ -328,7 +250,8 @@ class ndarray(Methods, metaclass=_Arrays):
         wants_host = dl_device is not None and int(dl_device[0]) == 1
         if CPU in devices_of(self) or wants_host or self.device.kind == "pretend":
             host = np.array(read(self, HOST), copy=True) if copy else anchor(self)
-            return host.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+            newer = {"max_version": max_version, "dl_device": dl_device, "copy": copy}  # NumPy 2.0 knows none
+            return host.__dlpack__(**{name: value for name, value in newer.items() if value is not None})
         raw = read(self, backend(self.device))
         return raw.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
@@ -400,77 +323,61 @@ class ndarray(Methods, metaclass=_Arrays):
 
     # ------------------------------------------------------------------ indexing
 
-    def __getitem__(self, key: Any) -> Any:
-        kind = type(key)
-        if _plain is not None and (kind is int or kind is slice):
-            raw = self._raw[key]
-            if type(raw) is _NUMPY:
-                result = ndarray()
-                result._raw = raw
-                return result
-            return raw
-        return read_index(self, key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        if _plain is not None and not isinstance(key, (Handle, tuple)) and not isinstance(value, Handle):
-            self._raw[key] = value
-            return
-        if isinstance(key, list):
-            key = np.asarray(key)
-        rest.item_set(self, key, value)
+    __getitem__ = get_item
+    __setitem__ = set_item
 
     # ------------------------------------------------------------------ operators
 
-    __add__ = _binary(ew.add)
-    __sub__ = _binary(ew.subtract)
-    __mul__ = _binary(ew.multiply)
-    __truediv__ = _binary(ew.divide)
-    __floordiv__ = _binary(ew.floor_divide)
-    __mod__ = _binary(ew.remainder)
-    __pow__ = _binary(ew.power)
-    __matmul__ = _binary(ew.matmul)
-    __and__ = _binary(ew.bitwise_and)
-    __or__ = _binary(ew.bitwise_or)
-    __xor__ = _binary(ew.bitwise_xor)
-    __lshift__ = _binary(ew.left_shift)
-    __rshift__ = _binary(ew.right_shift)
-    __divmod__ = _binary(ew.divmod)
-    __radd__ = _reflected(ew.add)
-    __rsub__ = _reflected(ew.subtract)
-    __rmul__ = _reflected(ew.multiply)
-    __rtruediv__ = _reflected(ew.divide)
-    __rfloordiv__ = _reflected(ew.floor_divide)
-    __rmod__ = _reflected(ew.remainder)
-    __rpow__ = _reflected(ew.power)
-    __rmatmul__ = _reflected(ew.matmul)
-    __rand__ = _reflected(ew.bitwise_and)
-    __ror__ = _reflected(ew.bitwise_or)
-    __rxor__ = _reflected(ew.bitwise_xor)
-    __rlshift__ = _reflected(ew.left_shift)
-    __rrshift__ = _reflected(ew.right_shift)
-    __rdivmod__ = _reflected(ew.divmod)
-    __iadd__ = _in_place(ew.add)
-    __isub__ = _in_place(ew.subtract)
-    __imul__ = _in_place(ew.multiply)
-    __itruediv__ = _in_place(ew.divide)
-    __ifloordiv__ = _in_place(ew.floor_divide)
-    __imod__ = _in_place(ew.remainder)
-    __ipow__ = _in_place(ew.power)
-    __iand__ = _in_place(ew.bitwise_and)
-    __ior__ = _in_place(ew.bitwise_or)
-    __ixor__ = _in_place(ew.bitwise_xor)
-    __ilshift__ = _in_place(ew.left_shift)
-    __irshift__ = _in_place(ew.right_shift)
-    __lt__ = _binary(ew.less)
-    __le__ = _binary(ew.less_equal)
-    __gt__ = _binary(ew.greater)
-    __ge__ = _binary(ew.greater_equal)
-    __eq__ = _binary(ew.equal)
-    __ne__ = _binary(ew.not_equal)
-    __neg__ = _unary(ew.negative)
-    __pos__ = _unary(ew.positive)
-    __abs__ = _unary(ew.absolute)
-    __invert__ = _unary(ew.invert)
+    __add__ = binary(ew.add)
+    __sub__ = binary(ew.subtract)
+    __mul__ = binary(ew.multiply)
+    __truediv__ = binary(ew.divide)
+    __floordiv__ = binary(ew.floor_divide)
+    __mod__ = binary(ew.remainder)
+    __pow__ = binary(ew.power)
+    __matmul__ = binary(ew.matmul)
+    __and__ = binary(ew.bitwise_and)
+    __or__ = binary(ew.bitwise_or)
+    __xor__ = binary(ew.bitwise_xor)
+    __lshift__ = binary(ew.left_shift)
+    __rshift__ = binary(ew.right_shift)
+    __divmod__ = binary(ew.divmod)
+    __radd__ = reflected(ew.add)
+    __rsub__ = reflected(ew.subtract)
+    __rmul__ = reflected(ew.multiply)
+    __rtruediv__ = reflected(ew.divide)
+    __rfloordiv__ = reflected(ew.floor_divide)
+    __rmod__ = reflected(ew.remainder)
+    __rpow__ = reflected(ew.power)
+    __rmatmul__ = reflected(ew.matmul)
+    __rand__ = reflected(ew.bitwise_and)
+    __ror__ = reflected(ew.bitwise_or)
+    __rxor__ = reflected(ew.bitwise_xor)
+    __rlshift__ = reflected(ew.left_shift)
+    __rrshift__ = reflected(ew.right_shift)
+    __rdivmod__ = reflected(ew.divmod)
+    __iadd__ = in_place(ew.add)
+    __isub__ = in_place(ew.subtract)
+    __imul__ = in_place(ew.multiply)
+    __itruediv__ = in_place(ew.divide)
+    __ifloordiv__ = in_place(ew.floor_divide)
+    __imod__ = in_place(ew.remainder)
+    __ipow__ = in_place(ew.power)
+    __iand__ = in_place(ew.bitwise_and)
+    __ior__ = in_place(ew.bitwise_or)
+    __ixor__ = in_place(ew.bitwise_xor)
+    __ilshift__ = in_place(ew.left_shift)
+    __irshift__ = in_place(ew.right_shift)
+    __lt__ = binary(ew.less)
+    __le__ = binary(ew.less_equal)
+    __gt__ = binary(ew.greater)
+    __ge__ = binary(ew.greater_equal)
+    __eq__ = binary(ew.equal)
+    __ne__ = binary(ew.not_equal)
+    __neg__ = unary(ew.negative)
+    __pos__ = unary(ew.positive)
+    __abs__ = unary(ew.absolute)
+    __invert__ = unary(ew.invert)
 
     def __imatmul__(self, other: Any) -> Any:
         self[...] = ew.matmul(self, other)
@@ -487,9 +394,4 @@ def _revive(values: np.ndarray[Any, Any], is_scalar: bool) -> ndarray:
 kinds.array = ndarray
 
 
-def _follow(is_open: bool) -> None:
-    global _plain
-    _plain = ndarray if is_open else None
-
-
-gate.follow(_follow)
+gate.follow(lambda is_open: follow(ndarray if is_open else None))

@@ -9,10 +9,19 @@ import numpy as np
 from xpu._backends import HOST
 from xpu._block import Handle, anchor, home, read, shaped
 from xpu._gate import gate
+from xpu._hot import method
 from xpu._ops import creation, rest
 from xpu._ops import elementwise as ew
 
 __all__ = ["Methods"]
+
+
+def _reshape(x: Any, *shape: Any, **kwargs: Any) -> Any:
+    return rest.reshape(x, *((shape,) if len(shape) > 1 else shape), **kwargs)
+
+
+def _transpose(x: Any, *axes: Any) -> Any:
+    return rest.transpose(x, *((axes,) if len(axes) > 1 else axes))
 
 
 class Methods(Handle):
@@ -20,161 +29,48 @@ class Methods(Handle):
 
     __slots__ = ()
 
-    def all(self, *args: Any, **kwargs: Any) -> Any:
-        """Return True where all elements are."""
-        return rest.all(self, *args, **kwargs)
-
-    def any(self, *args: Any, **kwargs: Any) -> Any:
-        """Return True where any element is."""
-        return rest.any(self, *args, **kwargs)
-
-    def argmax(self, *args: Any, **kwargs: Any) -> Any:
-        """Return index of the maximum."""
-        return rest.argmax(self, *args, **kwargs)
-
-    def argmin(self, *args: Any, **kwargs: Any) -> Any:
-        """Return index of the minimum."""
-        return rest.argmin(self, *args, **kwargs)
-
-    def argpartition(self, *args: Any, **kwargs: Any) -> Any:
-        """Return indices that would partition."""
-        return rest.argpartition(self, *args, **kwargs)
-
-    def argsort(self, *args: Any, **kwargs: Any) -> Any:
-        """Return indices that would sort."""
-        return rest.argsort(self, *args, **kwargs)
-
-    def choose(self, *args: Any, **kwargs: Any) -> Any:
-        """Choose from arrays by index."""
-        return rest.choose(self, *args, **kwargs)
-
-    def clip(self, *args: Any, **kwargs: Any) -> Any:
-        """Limit the values."""
-        return rest.clip(self, *args, **kwargs)
-
-    def conj(self, *args: Any, **kwargs: Any) -> Any:
-        """Return complex conjugate."""
-        return ew.conjugate(self, *args, **kwargs)
-
-    def conjugate(self, *args: Any, **kwargs: Any) -> Any:
-        """Return complex conjugate."""
-        return ew.conjugate(self, *args, **kwargs)
-
-    def copy(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a copy."""
-        return creation.copy(self, *args, **kwargs)
-
-    def cumprod(self, *args: Any, **kwargs: Any) -> Any:
-        """Return cumulative product."""
-        return rest.cumprod(self, *args, **kwargs)
-
-    def cumsum(self, *args: Any, **kwargs: Any) -> Any:
-        """Return cumulative sum."""
-        return rest.cumsum(self, *args, **kwargs)
-
-    def diagonal(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a diagonal, a view."""
-        return rest.diagonal(self, *args, **kwargs)
-
-    def dot(self, *args: Any, **kwargs: Any) -> Any:
-        """Return dot product."""
-        return rest.dot(self, *args, **kwargs)
-
-    def max(self, *args: Any, **kwargs: Any) -> Any:
-        """Return maximum."""
-        return rest.max(self, *args, **kwargs)
-
-    def mean(self, *args: Any, **kwargs: Any) -> Any:
-        """Return mean."""
-        return rest.mean(self, *args, **kwargs)
-
-    def min(self, *args: Any, **kwargs: Any) -> Any:
-        """Return minimum."""
-        return rest.min(self, *args, **kwargs)
-
-    def nonzero(self, *args: Any, **kwargs: Any) -> Any:
-        """Return indices of nonzero elements."""
-        return rest.nonzero(self, *args, **kwargs)
-
-    def prod(self, *args: Any, **kwargs: Any) -> Any:
-        """Return product."""
-        return rest.prod(self, *args, **kwargs)
-
-    def put(self, *args: Any, **kwargs: Any) -> Any:
-        """Set elements by flat index, in place."""
-        return rest.put(self, *args, **kwargs)
-
-    def ravel(self, *args: Any, **kwargs: Any) -> Any:
-        """Return one axis; a view where that is possible."""
-        return rest.ravel(self, *args, **kwargs)
-
-    def repeat(self, *args: Any, **kwargs: Any) -> Any:
-        """Repeat elements."""
-        return rest.repeat(self, *args, **kwargs)
-
-    def round(self, *args: Any, **kwargs: Any) -> Any:
-        """Round."""
-        return rest.round(self, *args, **kwargs)
-
-    def searchsorted(self, *args: Any, **kwargs: Any) -> Any:
-        """Return where elements would be inserted."""
-        return rest.searchsorted(self, *args, **kwargs)
-
-    def sort(self, *args: Any, **kwargs: Any) -> Any:
-        """Sort in place."""
-        return rest.sort_in_place(self, *args, **kwargs)
-
-    def partition(self, *args: Any, **kwargs: Any) -> Any:
-        """Partition in place."""
-        return rest.partition_in_place(self, *args, **kwargs)
-
-    def squeeze(self, *args: Any, **kwargs: Any) -> Any:
-        """Return without axes of length one, a view."""
-        return rest.squeeze(self, *args, **kwargs)
-
-    def std(self, *args: Any, **kwargs: Any) -> Any:
-        """Return standard deviation."""
-        return rest.std(self, *args, **kwargs)
-
-    def sum(self, *args: Any, **kwargs: Any) -> Any:
-        """Return sum."""
-        return rest.sum(self, *args, **kwargs)
-
-    def swapaxes(self, *args: Any, **kwargs: Any) -> Any:
-        """Return two axes swapped, a view."""
-        return rest.swapaxes(self, *args, **kwargs)
-
-    def take(self, *args: Any, **kwargs: Any) -> Any:
-        """Return elements by index."""
-        return rest.take(self, *args, **kwargs)
-
-    def trace(self, *args: Any, **kwargs: Any) -> Any:
-        """Return sum of a diagonal."""
-        return rest.trace(self, *args, **kwargs)
-
-    def var(self, *args: Any, **kwargs: Any) -> Any:
-        """Return variance."""
-        return rest.var(self, *args, **kwargs)
-
-    def flatten(self, *args: Any, **kwargs: Any) -> Any:
-        """Return one axis, always a copy."""
-        return rest.flat_copy(self, *args, **kwargs)
-
-    def tobytes(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the elements as bytes."""
-        return rest.tobytes(self, *args, **kwargs)
-
-    def view(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the same bytes as another dtype."""
-        return rest.dtype_view(self, *args, **kwargs)
-
-    def getfield(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a field of the bytes, a view."""
-        return rest.field_view(self, *args, **kwargs)
-
-    def astype(self, *args: Any, **kwargs: Any) -> Any:
-        """Cast to another dtype."""
-        return rest.cast(self, *args, **kwargs)
+    all = method(rest.all, "all", "Return True where all elements are.")
+    any = method(rest.any, "any", "Return True where any element is.")
+    argmax = method(rest.argmax, "argmax", "Return index of the maximum.")
+    argmin = method(rest.argmin, "argmin", "Return index of the minimum.")
+    argpartition = method(rest.argpartition, "argpartition", "Return indices that would partition.")
+    argsort = method(rest.argsort, "argsort", "Return indices that would sort.")
+    choose = method(rest.choose, "choose", "Choose from arrays by index.")
+    clip = method(rest.clip, "clip", "Limit the values.")
+    conj = method(ew.conjugate, "conj", "Return complex conjugate.")
+    conjugate = method(ew.conjugate, "conjugate", "Return complex conjugate.")
+    copy = method(creation.copy, "copy", "Return a copy.")
+    cumprod = method(rest.cumprod, "cumprod", "Return cumulative product.")
+    cumsum = method(rest.cumsum, "cumsum", "Return cumulative sum.")
+    diagonal = method(rest.diagonal, "diagonal", "Return a diagonal, a view.")
+    dot = method(rest.dot, "dot", "Return dot product.")
+    max = method(rest.max, "max", "Return maximum.")
+    mean = method(rest.mean, "mean", "Return mean.")
+    min = method(rest.min, "min", "Return minimum.")
+    nonzero = method(rest.nonzero, "nonzero", "Return indices of nonzero elements.")
+    prod = method(rest.prod, "prod", "Return product.")
+    put = method(rest.put, "put", "Set elements by flat index, in place.")
+    ravel = method(rest.ravel, "ravel", "Return one axis; a view where that is possible.")
+    repeat = method(rest.repeat, "repeat", "Repeat elements.")
+    round = method(rest.round, "round", "Round.")
+    searchsorted = method(rest.searchsorted, "searchsorted", "Return where elements would be inserted.")
+    sort = method(rest.sort_in_place, "sort", "Sort in place.")
+    partition = method(rest.partition_in_place, "partition", "Partition in place.")
+    squeeze = method(rest.squeeze, "squeeze", "Return without axes of length one, a view.")
+    std = method(rest.std, "std", "Return standard deviation.")
+    sum = method(rest.sum, "sum", "Return sum.")
+    swapaxes = method(rest.swapaxes, "swapaxes", "Return two axes swapped, a view.")
+    take = method(rest.take, "take", "Return elements by index.")
+    trace = method(rest.trace, "trace", "Return sum of a diagonal.")
+    var = method(rest.var, "var", "Return variance.")
+    flatten = method(rest.flat_copy, "flatten", "Return one axis, always a copy.")
+    tobytes = method(rest.tobytes, "tobytes", "Return the elements as bytes.")
+    view = method(rest.dtype_view, "view", "Return the same bytes as another dtype.")
+    getfield = method(rest.field_view, "getfield", "Return a field of the bytes, a view.")
+    astype = method(rest.cast, "astype", "Cast to another dtype.")
+    fill = method(rest.fill, "fill", "Set every element.")
+    reshape = method(_reshape, "reshape", "Return a view of another shape where that is possible, else a copy.")
+    transpose = method(_transpose, "transpose", "Return a view with permuted axes.")
 
     def compress(self, condition: Any, *args: Any, **kwargs: Any) -> Any:
         """Return selected slices."""
@@ -187,22 +83,6 @@ class Methods(Handle):
             return made
         rest.item_set(self, ..., made)
         return self
-
-    def fill(self, value: Any) -> None:
-        """Set every element."""
-        rest.fill(self, value)
-
-    def reshape(self, *shape: Any, **kwargs: Any) -> Any:
-        """Return a view of another shape where that is possible, else a copy."""
-        return (
-            rest.reshape(self, shape[0] if len(shape) == 1 else shape, **kwargs)
-            if shape
-            else rest.reshape(self, **kwargs)
-        )
-
-    def transpose(self, *axes: Any) -> Any:
-        """Return a view with permuted axes."""
-        return rest.transpose(self, *(axes if len(axes) < 2 else (axes,)))
 
     def resize(self, *shape: Any, refcheck: bool = True) -> None:
         """Change shape and size in place."""

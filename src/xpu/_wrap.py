@@ -8,6 +8,7 @@ import numpy as np
 
 from xpu._block import Handle, host_view, settle
 from xpu._gate import gate
+from xpu._memory import LARGE, seen
 from xpu._op import Op
 
 __all__ = ["enclose", "host_call", "kinds", "own", "wrap"]
@@ -36,7 +37,12 @@ def host_call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return enclose(op.host(*raw_args, **raw_kwargs), inputs)
 
 
+_SIMPLE = frozenset({int, float, complex, bool, str, type(None), slice, type, np.dtype})
+
+
 def _bare(value: Any, inputs: list[Any]) -> Any:
+    if type(value) in _SIMPLE:
+        return value
     if isinstance(value, Handle):
         inputs.append(value)
         return value._raw
@@ -51,6 +57,8 @@ def enclose(result: Any, inputs: list[Any]) -> Any:
     """Wrap what NumPy returned; a result that is an input, or lies in foreign memory, stays that."""
     kind = type(result)
     if kind is np.ndarray:
+        if result.nbytes >= LARGE:
+            seen.large = True
         if result.base is not None or inputs:
             for given in inputs:
                 if isinstance(given, Handle):

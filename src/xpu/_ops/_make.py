@@ -17,6 +17,7 @@ from xpu._backends._base import follow
 from xpu._block import Handle
 from xpu._dispatch import call
 from xpu._gate import gate
+from xpu._memory import LARGE, compute, seen
 from xpu._op import OPS, Count, Op
 from xpu._ops._gaps import KEYWORDS, MISSING
 from xpu._wrap import enclose, host_call, kinds
@@ -63,24 +64,35 @@ class Function:
 class UFunc(Function):
     """A NumPy universal function, with its methods."""
 
-    __slots__ = ("_host",)
+    __slots__ = ("_host", "_others")
 
     def __init__(self, op: Op) -> None:
         super().__init__(op)
         self._host: Any = op.host
+        self._others = self.nin - 1 if self.nin < 3 else None
 
     def __call__(self, x: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Run it; one plain array while everything is on the host is the hot path."""
-        if gate.open:
-            if type(x) is kinds.array and not args and not kwargs:
-                raw = self._host(x._raw)
-                if type(raw) is np.ndarray:
-                    result = kinds.array()
-                    result._raw = raw
-                    return result
-                return enclose(raw, [])
+        """Run it; plain arrays while everything is on the host are the hot path."""
+        if not gate.open:
+            return call(self.op, (x, *args), kwargs)
+        if kwargs or type(x) is not kinds.array or len(args) != self._others:
             return host_call(self.op, (x, *args), kwargs)
-        return call(self.op, (x, *args), kwargs)
+        raw = x._raw
+        large = seen.large and raw.nbytes >= LARGE
+        if not args:
+            raw = compute(self._host, raw) if large else self._host(raw)
+        else:
+            other = args[0]
+            if type(other) is kinds.array:
+                other = other._raw
+            elif type(other) not in _SCALARS:
+                return host_call(self.op, (x, other), kwargs)
+            raw = compute(self._host, raw, other) if large else self._host(raw, other)
+        if type(raw) is not np.ndarray:
+            return enclose(raw, [])
+        result = kinds.array()
+        result._raw = raw
+        return result
 
     def _method(self, name: str, kind: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         path = f"{self.op.name}.{name}"
@@ -183,6 +195,8 @@ class UFunc(Function):
     def __repr__(self) -> str:
         return f"<xpu ufunc {self.op.name!r}>"
 
+
+_SCALARS = frozenset({int, float, complex, bool})
 
 # CuPy implements `reduce` for these only (cupy/_core/_kernel.pyx, v14).
 _REDUCIBLE = frozenset({"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"})

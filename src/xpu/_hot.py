@@ -1,0 +1,182 @@
+"""The hot paths: while the gate is open, an operator is one Python call around NumPy's.
+
+What `ndarray` does most (operators, indexing, methods) is made here. Open means that every array is
+a NumPy array on the host and nothing watches (`_gate`); everything else goes on to the public
+functions, and from there to `_dispatch.call`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xpu._backends import backend_of
+from xpu._block import Handle
+from xpu._interop import read_index
+from xpu._memory import LARGE, compute, seen
+from xpu._ops import rest
+from xpu._ops._make import UFunc
+from xpu._wrap import enclose, wrap
+
+__all__ = ["binary", "follow", "get_item", "in_place", "method", "reflected", "set_item", "unary"]
+
+_array: Any = None  # `ndarray`
+_plain: Any = None  # `ndarray` while the gate is open: the only test on the hot path
+_NUMPY = np.ndarray  # globals of this file: one look-up less on the hot path
+_weak: tuple[type, ...] = (int, float, complex, bool)
+_simple = frozenset({int, float, complex, bool, str, type(None), tuple, type, np.dtype})
+_ABSENT = object()
+
+
+def follow(plain: Any) -> None:
+    """Take `ndarray` when the gate opens, None when it closes."""
+    global _array, _plain
+    _array, _plain = plain or _array, plain
+
+
+# ----------------------------------------------------------------------------- operators
+
+
+def binary(ufunc: UFunc) -> Callable[[Any, Any], Any]:
+    """Make ``x + y`` of a ufunc."""
+    host: Any = ufunc.op.host
+
+    def method(self: Any, other: Any) -> Any:
+        if type(other) is _plain:
+            raw = self._raw
+            if seen.large and raw.nbytes >= LARGE:
+                raw = compute(host, raw, other._raw)
+            else:
+                raw = host(raw, other._raw)
+        elif _plain is not None and type(other) in _weak:
+            raw = self._raw
+            if seen.large and raw.nbytes >= LARGE:
+                raw = compute(host, raw, other)
+            else:
+                raw = host(raw, other)
+        else:
+            return ufunc(self, other) if _takes(other) else NotImplemented
+        if type(raw) is _NUMPY:
+            result = _array()
+            result._raw = raw
+            return result
+        return wrap(raw) if type(raw) is not tuple else enclose(raw, [])
+
+    return method
+
+
+def reflected(ufunc: UFunc) -> Callable[[Any, Any], Any]:
+    """Make ``2 + x`` of a ufunc."""
+    host: Any = ufunc.op.host
+
+    def method(self: Any, other: Any) -> Any:
+        if _plain is None or type(other) not in _weak:
+            return ufunc(other, self) if _takes(other) else NotImplemented
+        raw = self._raw
+        raw = compute(host, other, raw) if seen.large and raw.nbytes >= LARGE else host(other, raw)
+        if type(raw) is _NUMPY:
+            result = _array()
+            result._raw = raw
+            return result
+        return wrap(raw) if type(raw) is not tuple else enclose(raw, [])
+
+    return method
+
+
+def in_place(ufunc: UFunc) -> Callable[[Any, Any], Any]:
+    """Make ``x += y`` of a ufunc."""
+    host: Any = ufunc.op.host
+
+    def method(self: Any, other: Any) -> Any:
+        kind = type(other)
+        if kind is _plain:
+            host(self._raw, other._raw, self._raw)
+            return self
+        if _plain is not None and kind in _weak:
+            host(self._raw, other, self._raw)
+            return self
+        if not _takes(other):
+            return NotImplemented
+        ufunc(self, other, out=self)
+        return self
+
+    return method
+
+
+def unary(ufunc: UFunc) -> Callable[[Any], Any]:
+    """Make ``-x`` of a ufunc."""
+
+    def method(self: Any) -> Any:
+        return ufunc(self)
+
+    return method
+
+
+def _takes(other: Any) -> bool:
+    """Defer to types that want to handle us themselves (NumPy's own rule, NEP 13)."""
+    if isinstance(other, (Handle, np.ndarray)):
+        return not isinstance(other, np.ma.MaskedArray)
+    if getattr(type(other), "__array_ufunc__", _ABSENT) is None:
+        return False
+    return not (
+        hasattr(type(other), "__array_priority__") and not isinstance(other, np.generic) and backend_of(other) is None
+    )
+
+
+# ----------------------------------------------------------------------------- indexing
+
+
+def get_item(self: Any, key: Any) -> Any:
+    """Return ``x[key]``."""
+    kind = type(key)
+    if _plain is not None and (kind is int or kind is slice or (kind is tuple and key)):
+        raw = self._raw[key]
+        if type(raw) is _NUMPY:
+            result = _array()
+            result._raw = raw
+            return result
+        return raw
+    return read_index(self, key)
+
+
+def set_item(self: Any, key: Any, value: Any) -> None:
+    """Run ``x[key] = value``."""
+    if _plain is not None:
+        if isinstance(value, Handle):
+            value = value._raw
+        self._raw[key._raw if isinstance(key, Handle) else key] = value
+        return
+    rest.item_set(self, np.asarray(key) if isinstance(key, list) else key, value)
+
+
+# ----------------------------------------------------------------------------- methods
+
+
+def method(function: Callable[..., Any], name: str, summary: str) -> Callable[..., Any]:
+    """Make ``x.name(...)`` of a public function that takes the array first."""
+    host: Any = getattr(np.ndarray, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        given = self._raw if _plain is not None else None
+        if type(given) is not _NUMPY or not _all_simple(args, kwargs):
+            return function(self, *args, **kwargs)
+        raw = host(given, *args, **kwargs)
+        if type(raw) is not _NUMPY:
+            return enclose(raw, [])
+        if raw is given:
+            return self
+        result = _array()
+        result._raw = raw
+        return result
+
+    method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", summary
+    return method
+
+
+def _all_simple(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    for value in args:
+        if type(value) not in _simple:
+            return False
+    return not kwargs or all(type(value) in _simple for value in kwargs.values())
