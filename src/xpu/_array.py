@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from xpu._backends import HOST, backend
-from xpu._block import anchor, devices_of, home, read, shared
+from xpu._block import anchor, devices_of, home, read, shared, taken
 from xpu._device import CPU, Device
 from xpu._gate import gate
 from xpu._hot import binary, follow, get_item, in_place, reflected, set_item, unary
@@ -214,7 +214,7 @@ class ndarray(Methods, metaclass=_Arrays):
         return importlib.import_module("xpu")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        host = np.asarray(read(self, HOST))
+        host = np.asarray(taken(self))
         if copy or (dtype is not None and np.dtype(dtype) != host.dtype):
             if copy is False:
                 raise ValueError(
@@ -233,7 +233,7 @@ class ndarray(Methods, metaclass=_Arrays):
             raise AttributeError(message)
         if not gate.open and not host_only(self.dtype):
             shared(self).block.ensure(HOST)  # the whole block, for its memory outlives this call
-        shown = read(self, HOST).view()
+        shown = taken(self).view()
         shown.flags.writeable = False
         # Explicit strides tell consumers without a buffer protocol to ask for `tobytes`.
         return {**shown.__array_interface__, "strides": shown.strides}
@@ -249,7 +249,7 @@ class ndarray(Methods, metaclass=_Arrays):
     ) -> Any:
         wants_host = dl_device is not None and int(dl_device[0]) == 1
         if CPU in devices_of(self) or wants_host or self.device.kind == "pretend":
-            host = np.array(read(self, HOST), copy=True) if copy else anchor(self)
+            host = np.array(taken(self), copy=True) if copy else anchor(self)
             newer = {"max_version": max_version, "dl_device": dl_device, "copy": copy}  # NumPy 2.0 knows none
             return host.__dlpack__(**{name: value for name, value in newer.items() if value is not None})
         raw = read(self, backend(self.device))
@@ -260,7 +260,7 @@ class ndarray(Methods, metaclass=_Arrays):
         return (2, device.index) if device.kind == "cuda" else (1, 0)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _revive, (np.asarray(read(self, HOST)), isinstance(self, kinds.scalar))
+        return _revive, (np.asarray(taken(self)), isinstance(self, kinds.scalar))
 
     def __copy__(self) -> ndarray:
         return creation.copy(self, order="K")  # type: ignore[no-any-return]
@@ -274,26 +274,26 @@ class ndarray(Methods, metaclass=_Arrays):
 
     def item(self, *args: Any) -> Any:
         """Return one element as a Python scalar."""
-        return read(self, HOST).item(*args)
+        return taken(self).item(*args)
 
     def tolist(self) -> Any:
         """Return nested lists of Python scalars."""
-        return read(self, HOST).tolist()
+        return taken(self).tolist()
 
     def __bool__(self) -> bool:
-        return bool(read(self, HOST))
+        return bool(taken(self))
 
     def __int__(self) -> int:
-        return int(read(self, HOST))
+        return int(taken(self))
 
     def __float__(self) -> float:
-        return float(read(self, HOST))
+        return float(taken(self))
 
     def __complex__(self) -> complex:
-        return complex(read(self, HOST))
+        return complex(taken(self))
 
     def __index__(self) -> int:
-        return operator.index(read(self, HOST))
+        return operator.index(taken(self))
 
     def __len__(self) -> int:
         if not self.ndim:
@@ -311,13 +311,13 @@ class ndarray(Methods, metaclass=_Arrays):
         return bool(rest.any(ew.equal(self, value)))
 
     def __repr__(self) -> str:
-        return repr(np.asarray(read(self, HOST)))
+        return repr(np.asarray(taken(self)))
 
     def __str__(self) -> str:
-        return str(read(self, HOST))
+        return str(taken(self))
 
     def __format__(self, spec: str) -> str:
-        return format(read(self, HOST), spec)
+        return format(taken(self), spec)
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -34,7 +34,7 @@ from xpu._gate import gate
 from xpu._op import Shaped, host_only
 from xpu.errors import TransferError, TransferWarning, text, warn_user
 
-__all__ = ["Block", "Handle", "View", "evict", "home", "ledger", "shaped"]
+__all__ = ["PARTIAL", "Block", "Handle", "View", "evict", "home", "ledger", "shaped", "taken"]
 
 Raw = Any
 _moving = threading.RLock()
@@ -330,6 +330,8 @@ def anchor(handle: Handle) -> np.ndarray[Any, Any]:
     """Bring a handle's bytes to the host for good, because someone else will hold them."""
     if isinstance(handle._raw, np.generic):
         return np.asarray(handle._raw)
+    for recorder in current().recorders:
+        recorder.read(handle, for_good=True)
     if not gate.accelerated:
         settle(handle, host_view(handle._raw, anchored=True))
         return handle._raw  # type: ignore[no-any-return]
@@ -355,7 +357,7 @@ def devices_of(handle: Handle) -> set[Device]:
 
 
 # A view smaller than this share of its block moves alone; a larger one takes the block along.
-_PARTIAL = 0.5
+PARTIAL = 0.5
 
 
 def read(handle: Handle, target: Backend) -> Raw:
@@ -376,10 +378,18 @@ def read(handle: Handle, target: Backend) -> Raw:
     if target.device in block.valid or (block.birth is not None and not block.anchored):
         block.ensure(target)
         return view.raw(target)
-    if block.anchored or view.nbytes < _PARTIAL * block.nbytes:
+    if block.anchored or view.nbytes < PARTIAL * block.nbytes:
         return _read_alone(view, target)
     block.ensure(target)
     return view.raw(target)
+
+
+def taken(handle: Handle, nbytes: int | None = None) -> Raw:
+    """Return the host's array because Python asks for its values, or for `nbytes` of them; recorders hear of it."""
+    if not gate.open:
+        for recorder in current().recorders:
+            recorder.read(handle, nbytes)
+    return read(handle, HOST)
 
 
 def _read_alone(view: View, target: Backend) -> Raw:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from xpu._device import parse
 from xpu._gate import gate
@@ -69,14 +69,23 @@ SETTINGS: tuple[Setting, ...] = (
 _ROWS = {row.name: row for row in SETTINGS}
 
 
-class Recorder(Protocol):
-    """What wants to hear of every decision (a profile)."""
+class Recorder:
+    """What wants to hear of every decision (a profile) or of every call (a recording); it takes what it wants."""
 
     def record(self, event: Any) -> None:
         """Take one event."""
 
     def moved(self, nbytes: int) -> None:
         """Take the size of one transfer."""
+
+    def ran(self, event: Any, call: Any, result: Any, work: Any) -> None:
+        """Take a call that has run, with its operands and its result; not told of views."""
+
+    def postponed(self, made: Any, work: Any) -> None:
+        """Take an array that will be made where it is first used."""
+
+    def read(self, operand: Any, nbytes: int | None = None, *, for_good: bool = False) -> None:
+        """Take a read by Python of an array, or of `nbytes` of it; `for_good`: it stays on the host then."""
 
 
 class Settings:

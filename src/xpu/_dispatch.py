@@ -32,6 +32,7 @@ from xpu._block import (
     write,
 )
 from xpu._call import Call
+from xpu._capability import gap_of
 from xpu._config import Settings, current
 from xpu._device import CPU
 from xpu._ghosts import COPYING, on_ghosts
@@ -91,7 +92,7 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         learner.end(ticket, undisturbed=where is planned and ledger.count == count)
     if settings.recorders:
         actual = where.seconds() - (start if where is planned else host_start)
-        _record(this, settings, decision, str(where.device), reason, actual, (moved, count))
+        _record(this, settings, decision, str(where.device), reason, actual, (moved, count), (result, work))
     return result
 
 
@@ -183,45 +184,12 @@ def _signature(this: Call, shapes: Iterable[Shaped]) -> tuple[str, tuple[str, ..
 
 def _gap(this: Call, shapes: list[Shaped], target: Backend) -> str:
     """Say why the accelerator cannot run this call; empty where it can."""
-    op = this.op
-    if op.gpu is None or target.function(op) is None:
-        return f"the GPU library has no {op.name}"
-    for name in op.gaps:
-        if name in this.kwargs and not _is_default(name, this.kwargs[name]):
-            return f"the GPU library's {op.name} has no {name}="
-    for shape in shapes:
-        if host_only(shape.dtype):
-            return f"dtype {shape.dtype} exists on the host only"
-    if _names_host_dtype(this):
-        return "the result's dtype exists on the host only"
-    for written in this.targets:
-        if isinstance(written, np.ndarray):
-            return "it writes to a NumPy array"
-        view = home(written)
-        if view is not None and view.block.anchored:
-            return "it writes to memory that cannot leave the host"
-    if _refused and _signature(this, shapes) in _refused:
+    gap = gap_of(this, shapes)
+    if not gap and target.function(this.op) is None:
+        return f"the GPU library has no {this.op.name}"
+    if not gap and _refused and _signature(this, shapes) in _refused:
         return "this kind of call failed on the accelerator before"
-    return ""
-
-
-def _is_default(name: str, value: Any) -> bool:
-    return value is None or (value is True and name == "where") or value is np._NoValue
-
-
-def _names_host_dtype(this: Call) -> bool:
-    """Return True if the call asks for a result of a dtype that only the host has."""
-    words = str if this.op.name in ("astype", "view") else type  # elsewhere a string may be anything
-    named: list[Any] = [a for a in this.args if isinstance(a, (np.dtype, type, words))]
-    named.append(this.kwargs.get("dtype"))
-    for dtype in named:
-        if isinstance(dtype, (np.dtype, type, str)):
-            try:
-                if host_only(np.dtype(dtype)):
-                    return True
-            except TypeError:  # a string that names something else, such as einsum's subscripts
-                continue
-    return False
+    return gap
 
 
 # ----------------------------------------------------------------------------- running
@@ -406,7 +374,7 @@ def _stay(this: Call, settings: Settings) -> Any:
     if settings.recorders:
         decision = Decision("cpu", "a view: nothing runs", 0.0, 0.0, (0.0, 0.0))
         actual = time.perf_counter() - start if device == CPU else 0.0  # not a device clock's time
-        _record(this, settings, decision, str(device), decision.reason, actual, (moved, count))
+        _record(this, settings, decision, str(device), decision.reason, actual, (moved, count), None)
     return result
 
 
@@ -426,6 +394,8 @@ def unborn(op: Op, args: tuple[Any, ...], shape: tuple[int, ...], dtype: np.dtyp
     block.birth = birth
     handle = kinds.array()
     handle._raw, handle._home = None, View(block, shape, _c_strides(shape, dtype), dtype, 0)
+    for recorder in current().recorders:
+        recorder.postponed(handle, work)
     return handle
 
 
@@ -445,6 +415,7 @@ def _record(
     reason: str,
     actual: float,
     before: tuple[int, int],
+    ran: tuple[Any, Work] | None,
 ) -> None:
     event = Event(
         this.op.name,
@@ -459,3 +430,5 @@ def _record(
     )
     for recorder in settings.recorders:
         recorder.record(event)
+        if ran is not None:
+            recorder.ran(event, this, *ran)

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xpu._backends import HOST
-from xpu._block import Handle, devices_of, read, shaped
+from xpu._block import Handle, devices_of, shaped, taken
 from xpu._device import CPU
 from xpu._dispatch import call
 from xpu._gate import gate
@@ -38,7 +37,7 @@ def read_index(x: Any, key: Any) -> Any:
     if isinstance(key, (str, list)):
         return rest.item_view(x, key)
     if not parts and not shaped(x).shape:
-        return x if isinstance(x, kinds.scalar) else own(np.asarray(read(x, HOST))[()], scalar=True)
+        return x if isinstance(x, kinds.scalar) else own(np.asarray(taken(x))[()], scalar=True)
     if not _is_basic(key):
         return rest.item_get(x, key)
     if len(parts) == len(shaped(x).shape) and parts and all(isinstance(p, (int, np.integer)) for p in parts):
@@ -49,15 +48,15 @@ def read_index(x: Any, key: Any) -> Any:
 def _plain_integer(part: Any) -> Any:
     """A 0-d integer array indexes like an integer; its value has to be known on the host."""
     if isinstance(part, Handle) and not shaped(part).shape and shaped(part).dtype.kind in "iu":
-        return int(read(part, HOST))
+        return int(taken(part))
     return part
 
 
 def _element(x: Any, key: Any) -> Any:
     """Read one element: a host read of a few bytes."""
     if CPU in devices_of(x):
-        return read(x, HOST)[key]
-    return np.asarray(read(rest.item_view(x, (*key, ...) if isinstance(key, tuple) else (key, ...)), HOST))[()]
+        return taken(x, shaped(x).dtype.itemsize)[key]
+    return np.asarray(taken(rest.item_view(x, (*key, ...) if isinstance(key, tuple) else (key, ...))))[()]
 
 
 def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xpu._backends import HOST
-from xpu._block import Handle, anchor, home, read, shaped
+from xpu._block import Handle, anchor, home, shaped, taken
 from xpu._gate import gate
 from xpu._hot import method
 from xpu._ops import creation, rest
@@ -95,15 +94,15 @@ class Methods(Handle):
 
     def tofile(self, *args: Any, **kwargs: Any) -> None:
         """Write the elements to a file."""
-        np.asarray(read(self, HOST)).tofile(*args, **kwargs)
+        np.asarray(taken(self)).tofile(*args, **kwargs)
 
     def dump(self, file: Any) -> None:
         """Pickle the values to a file."""
-        np.asarray(read(self, HOST)).dump(file)
+        np.asarray(taken(self)).dump(file)
 
     def dumps(self) -> bytes:
         """Pickle the values to bytes."""
-        return np.asarray(read(self, HOST)).dumps()
+        return np.asarray(taken(self)).dumps()
 
     def setfield(self, value: Any, dtype: Any, offset: int = 0) -> None:
         """Set a field of the bytes."""

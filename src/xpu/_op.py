@@ -200,6 +200,11 @@ def by_fft(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> W
     return Work(op.kind, dtype, 4.0 * sum(o.nbytes for o in operands), 5.0 * total * math.log2(total + 2), op.name)
 
 
+# Constant arrays that automatic placement makes on the device that first uses them, from this many bytes on
+# (a smaller one is cheaper to make than to postpone).
+POSTPONED = ("zeros", "ones", "full")
+POSTPONED_BYTES = 4096
+
 _HOST_KINDS = "OSUVMmT"
 
 

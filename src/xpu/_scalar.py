@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from xpu._array import ndarray
-from xpu._backends import HOST
-from xpu._block import read
+from xpu._block import taken
 from xpu._wrap import kinds
 
 __all__ = ["scalar"]
@@ -41,7 +40,7 @@ class scalar(ndarray):
         return format(self._value(), spec)
 
     def _value(self) -> Any:
-        return np.asarray(read(self, HOST))[()]
+        return np.asarray(taken(self))[()]
 
     def __hash__(self) -> int:  # type: ignore[override]  # arrays do not hash, scalars do
         return hash(self._value())

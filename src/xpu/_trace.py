@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import Any
 
-from xpu._config import listening
+from xpu._config import Recorder, listening
 
 __all__ = ["Event", "profile", "user_line"]
 
@@ -59,7 +59,7 @@ def user_line() -> str:
 
 
 @dataclass
-class profile:
+class profile(Recorder):
     """Context manager that records every decision made inside.
 
     Attributes

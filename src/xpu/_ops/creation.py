@@ -22,20 +22,19 @@ from xpu._block import (
     settle,
     shaped,
     shared,
+    taken,
     write,
 )
 from xpu._config import current
 from xpu._device import CPU, Device, parse
 from xpu._dispatch import call, unborn
 from xpu._gate import gate
-from xpu._op import OPS, host_only
+from xpu._op import OPS, POSTPONED, POSTPONED_BYTES, host_only
 from xpu._ops._make import Function, function, view
 from xpu._wrap import enclose, host_call, kinds, own, wrap
 from xpu.errors import DeviceError, text
 
 __all__ = ["array", "asarray", "to_device"]
-
-_LAZY_BYTES = 4096  # a smaller constant array is cheaper to make than to postpone
 
 
 class Creation(Function):
@@ -65,7 +64,7 @@ class Creation(Function):
         if not all(isinstance(a, (int, float, complex, np.generic, tuple, type, np.dtype)) for a in args):
             return None
         empty = np.broadcast_to(np.empty((), self._dtype(args, kwargs)), _shape_of(args, kwargs))
-        if kwargs.get("order", "C") != "C" or empty.nbytes < _LAZY_BYTES or host_only(empty.dtype):
+        if kwargs.get("order", "C") != "C" or empty.nbytes < POSTPONED_BYTES or host_only(empty.dtype):
             return None
         value = (_CONSTANT[self.op.name],) if self.op.name != "full" else args[1:2]
         if not value:
@@ -81,10 +80,10 @@ class Creation(Function):
         return found
 
 
-_CONSTANT = {"zeros": 0, "ones": 1, "full": None}
+_CONSTANT = dict(zip(POSTPONED, (0, 1, None), strict=True))
 
 
-_FEW = _LAZY_BYTES // 8  # elements
+_FEW = POSTPONED_BYTES // 8  # elements
 
 
 def _few(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -267,7 +266,7 @@ def _where_forced(made: Any, dtype: np.dtype[Any]) -> Any:
 
 def _from_handle(x: Any, dtype: Any, order: Any, copy: bool | None) -> Any:
     if isinstance(x, kinds.scalar):
-        host = np.array(read(x, HOST), dtype)
+        host = np.array(taken(x), dtype)
         return wrap(host) if gate.open else own(host, scalar=False)
     kind = shaped(x).dtype
     if copy is not True and (dtype is None or np.dtype(dtype) == kind) and order in (None, "K", "A"):
@@ -329,7 +328,7 @@ def asfortranarray(obj: Any, /, dtype: Any = None, *, like: Any = None) -> Any:
 def asarray_chkfinite(obj: Any, dtype: Any = None, order: Any = None) -> Any:
     """As `numpy.asarray_chkfinite`: refuse infinities and NaNs."""
     made = asarray(obj, dtype, order)
-    if made.dtype.kind in "fc" and not bool(OPS["isfinite"].host(read(made, HOST)).all()):
+    if made.dtype.kind in "fc" and not bool(OPS["isfinite"].host(taken(made)).all()):
         raise ValueError(text("asarray_chkfinite", f"array of shape {made.shape} holds infs or NaNs", "Mask them."))
     return made
 
@@ -389,7 +388,7 @@ def asnumpy(x: Any) -> np.ndarray[Any, Any]:
     array([1., 1.])
     """
     if isinstance(x, Handle):
-        return np.array(read(x, HOST), copy=True)
+        return np.array(taken(x), copy=True)
     where = backend_of(x)
     return np.array(x, copy=True) if where in (None, HOST) else lower(x, where)
 
@@ -404,7 +403,7 @@ class _Grid:
 
     def __getitem__(self, key: Any) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
-        raw = tuple(read(p, HOST) if isinstance(p, Handle) else p for p in parts)
+        raw = tuple(taken(p) if isinstance(p, Handle) else p for p in parts)
         made = self._theirs[raw if isinstance(key, tuple) else raw[0]]
         return tuple(map(wrap, made)) if isinstance(made, (tuple, list)) else wrap(made)
 

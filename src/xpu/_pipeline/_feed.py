@@ -15,7 +15,7 @@ import numpy as np
 
 from xpu._backends import HOST, Backend, accelerator, backend_of, machine_for
 from xpu._block import Handle, devices_of, ledger, lift, lower, read
-from xpu._config import config, current, listening
+from xpu._config import Recorder, config, current, listening
 from xpu._device import CPU
 from xpu._ops import creation
 from xpu._pipeline._lanes import Lanes, lanes_for
@@ -251,14 +251,11 @@ class _Caught:
         return self.error is not None
 
 
-class _Predictions:
+class _Predictions(Recorder):
     """Adds up the predicted seconds of what runs."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
-
-    def moved(self, nbytes: int) -> None:
-        """Transfers are priced apart."""
 
     def record(self, event: Event) -> None:
         """Take one event."""
