@@ -25,7 +25,7 @@ from xpu._ops._make import Function
 from xpu._pipeline._feed import pipeline
 from xpu._wrap import own
 
-__all__ = ["Plan", "attempt", "in_pieces", "plan", "run"]
+__all__ = ["Plan", "attempt", "considered", "in_pieces", "plan", "run"]
 
 Host = np.ndarray[Any, Any]
 
@@ -206,6 +206,23 @@ def in_pieces(op: Op, args: tuple[Any, ...], keywords: Mapping[str, Any], target
     return attempt(Function(op), args, keywords, target)
 
 
+def considered(op: Op, args: tuple[Any, ...], keywords: Mapping[str, Any], target: Backend) -> Plan | None:
+    """Return the plan of a call whose operands do not fit on the accelerator together; None for any other."""
+    machine = machine_for(target)
+    arrays = [a for a in args if isinstance(a, (Handle, np.ndarray))]
+    others = [a for a in args if not isinstance(a, (Handle, np.ndarray))]
+    if machine.accelerator is None or not all(isinstance(a, (bool, int, float, complex)) for a in others):
+        return None
+    metas = [shaped(a) if isinstance(a, Handle) else Shaped(a.shape, a.dtype) for a in arrays]
+    if 2.0 * sum(m.nbytes for m in metas) <= machine.accelerator.memory or any(host_only(m.dtype) for m in metas):
+        return None
+    if others and op.kind != "elementwise":
+        return None
+    if not all(CPU in devices_of(a) for a in arrays if isinstance(a, Handle)):
+        return None
+    return plan(op, metas, keywords, machine)
+
+
 def attempt(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any], target: Backend) -> Any:
     """Run a call in chunks if its operands do not fit on the accelerator together and chunks pay.
 
@@ -224,23 +241,10 @@ def attempt(function: Any, args: tuple[Any, ...], keywords: Mapping[str, Any], t
         The result, on the host; NotImplemented where the ordinary path has to take the call.
     """
     op: Op | None = getattr(function, "op", None)
-    if op is None:
+    chosen = None if op is None else considered(op, args, keywords, target)
+    if op is None or chosen is None or not chosen.pays:
         return NotImplemented
-    machine = machine_for(target)
     arrays = [i for i, a in enumerate(args) if isinstance(a, (Handle, np.ndarray))]
-    others = [a for i, a in enumerate(args) if i not in arrays]
-    if machine.accelerator is None or not all(isinstance(a, (bool, int, float, complex)) for a in others):
-        return NotImplemented
-    metas = [shaped(args[i]) if isinstance(args[i], Handle) else Shaped(args[i].shape, args[i].dtype) for i in arrays]
-    if 2.0 * sum(m.nbytes for m in metas) <= machine.accelerator.memory or any(host_only(m.dtype) for m in metas):
-        return NotImplemented
-    if others and op.kind != "elementwise":
-        return NotImplemented
-    if not all(CPU in devices_of(args[i]) for i in arrays if isinstance(args[i], Handle)):
-        return NotImplemented
-    chosen = plan(op, metas, keywords, machine)
-    if chosen is None or not chosen.pays:
-        return NotImplemented
     operands = [read(args[i], HOST) if isinstance(args[i], Handle) else args[i] for i in arrays]
 
     def with_numbers(*pieces: Any, **rest: Any) -> Any:

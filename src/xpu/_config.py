@@ -7,7 +7,8 @@ any override lives, the gate stays closed, so no hot path can miss it.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,6 +21,7 @@ from xpu.errors import ConfigError, nearest, text
 __all__ = ["SETTINGS", "Recorder", "Setting", "Settings", "config", "current", "set_config"]
 
 _CHOICES = ("allow", "warn", "raise")
+FORCED = "forced by config(device=...)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,11 @@ class Recorder:
 
 
 class Settings:
-    """Resolved values of all settings, and the recorders that listen."""
+    """Resolved values of all settings, the recorders that listen, and who takes calls over.
+
+    `why` is the reason given where `device` decides. `takes` is asked before every operation is
+    placed, with the operation as it was called, and answers with the result or ``NotImplemented``.
+    """
 
     __slots__ = (
         "autotune",
@@ -99,8 +105,10 @@ class Settings:
         "on_fallback",
         "on_transfer",
         "recorders",
+        "takes",
         "tf32",
         "watching",
+        "why",
     )
     device: str
     on_transfer: str
@@ -110,7 +118,13 @@ class Settings:
     tf32: bool
     autotune: bool
 
-    def __init__(self, values: Mapping[str, Any], recorders: tuple[Recorder, ...] = ()) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        recorders: tuple[Recorder, ...] = (),
+        why: str = FORCED,
+        takes: Callable[[Any], Any] | None = None,
+    ) -> None:
         self.device = values["device"]
         self.on_transfer = values["on_transfer"]
         self.on_fallback = values["on_fallback"]
@@ -119,7 +133,10 @@ class Settings:
         self.tf32 = values["tf32"]
         self.autotune = values["autotune"]
         self.recorders = recorders
-        self.watching = bool(recorders) or self.device not in ("auto", "cpu") or self.check != "off"
+        self.why = why
+        self.takes = takes
+        unusual = self.device not in ("auto", "cpu") or self.check != "off" or takes is not None
+        self.watching = bool(recorders) or unusual
         if self.watching:
             gate.watch(+1)
 
@@ -242,7 +259,9 @@ class config:
 
     def __enter__(self) -> config:
         base = current()
-        self._tokens.append(_context.set(Settings({**base.values(), **self._settings}, base.recorders)))
+        why = FORCED if "device" in self._settings else base.why
+        made = Settings({**base.values(), **self._settings}, base.recorders, why, base.takes)
+        self._tokens.append(_context.set(made))
         return self
 
     def __exit__(
@@ -265,7 +284,8 @@ class listening:
 
     def __enter__(self) -> None:
         base = current()
-        self._tokens.append(_context.set(Settings(base.values(), (*base.recorders, self._recorder))))
+        made = Settings(base.values(), (*base.recorders, self._recorder), base.why, base.takes)
+        self._tokens.append(_context.set(made))
 
     def __exit__(
         self,
@@ -274,3 +294,15 @@ class listening:
         traceback: TracebackType | None,
     ) -> None:
         _context.reset(self._tokens.pop())
+
+
+@contextmanager
+def taking(takes: Callable[[Any], Any], device: str | None = None, why: str = FORCED) -> Iterator[None]:
+    """Return a region in which `takes` is asked before an operation is placed (see `Settings`)."""
+    base = current()
+    values = base.values() if device is None else {**base.values(), "device": device}
+    token = _context.set(Settings(values, base.recorders, why if device is not None else base.why, takes))
+    try:
+        yield
+    finally:
+        _context.reset(token)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from xpu._config import Settings, current
 from xpu._device import CPU
 from xpu._ghosts import COPYING, on_ghosts
 from xpu._learn import learner
+from xpu._machine import Machine
 from xpu._op import Op, Shaped, Work, host_only
 from xpu._placement import ACCELERATOR, Decision, Operand, Policy, decide
 from xpu._results import adopt
@@ -45,7 +46,7 @@ from xpu._trace import Event, user_line
 from xpu._wrap import kinds, own
 from xpu.errors import CheckError, DeviceLostError, FallbackError, FallbackWarning, text, warn_user
 
-__all__ = ["call", "forget_refusals", "plan", "unborn"]
+__all__ = ["ALONE", "IN_ONE_PIECE", "ask", "call", "forget_refusals", "plan", "unborn"]
 
 Raw = Any
 
@@ -74,10 +75,12 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if result is not TOO_MUCH:
             return result
     this = Call(op, args, kwargs)
+    if settings.takes is not None and (made := settings.takes(this)) is not NotImplemented:
+        return made
     if op.view:
         return _stay(this, settings)
     decision, where, work = plan(this, settings)
-    if work.bytes > _IN_ONE_PIECE and (made := _in_pieces(this, settings)) is not NotImplemented:
+    if work.bytes > IN_ONE_PIECE and (made := _in_pieces(this, settings)) is not NotImplemented:
         return made
     planned, moved, count = where, ledger.nbytes, ledger.count
     start, host_start = (where.seconds(), HOST.seconds()) if settings.recorders else (0.0, 0.0)
@@ -97,7 +100,7 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 # No accelerator has less memory than a call of this many bytes takes.
-_IN_ONE_PIECE = 1 << 24
+IN_ONE_PIECE = 1 << 24
 
 
 def _in_pieces(this: Call, settings: Settings) -> Any:
@@ -112,26 +115,45 @@ def _in_pieces(this: Call, settings: Settings) -> Any:
     return chunks.in_pieces(this.op, this.args, this.kwargs, target)
 
 
-def plan(this: Call, settings: Settings) -> tuple[Decision, Backend, Work]:
-    """Decide where a call runs; nothing is moved."""
+class Asked(NamedTuple):
+    """What a decision about one call starts from."""
+
+    target: Backend | None
+    machine: Machine
+    shapes: list[Shaped]
+    work: Work
+    operands: list[Operand]
+    policy: Policy
+
+
+def ask(this: Call, settings: Settings) -> Asked:
+    """Gather what a decision depends on; nothing is moved, and no account changes."""
     target = accelerator(settings) or _where_operands_live(this, settings)
     shapes = this.shapes()
     work = this.op.work(shapes, this.kwargs)
     machine = machine_for(target)
     if target is None:
-        reason = "forced by config(device=...)" if settings.device == "cpu" else "no accelerator"
-        return (
-            Decision("cpu", reason, machine.cpu.seconds(work), float("nan"), (0.0, 0.0)),
-            HOST,
-            work,
-        )
+        return Asked(None, machine, shapes, work, [], Policy(gap=settings.why if settings.device == "cpu" else ALONE))
     forced = {"auto": None, "cpu": "cpu"}.get(settings.device, ACCELERATOR)
     operands = [_operand(o, s, target) for o, s in zip(this.operands, shapes, strict=True)]
     warmup = learner.price(work) if learner.on else 0.0
-    decision = decide(work, operands, machine, Policy(forced, _gap(this, shapes, target), warmup))
-    if warmup and decision.device != ACCELERATOR:
+    gap = "" if forced == "cpu" else _gap(this, shapes, target)
+    return Asked(target, machine, shapes, work, operands, Policy(forced, gap, warmup, settings.why))
+
+
+ALONE = "no accelerator"
+
+
+def plan(this: Call, settings: Settings) -> tuple[Decision, Backend, Work]:
+    """Decide where a call runs, and keep its operands' accounts; nothing is moved."""
+    target, machine, _, work, operands, policy = ask(this, settings)
+    if target is None:
+        alone = Decision("cpu", policy.gap, machine.cpu.seconds(work), float("nan"), (0.0, 0.0))
+        return alone, HOST, work
+    decision = decide(work, operands, machine, policy)
+    if policy.warmup and decision.device != ACCELERATOR:
         learner.missed(work, decision.cpu_seconds - decision.accelerator_seconds)
-    if forced is None:
+    if policy.forced is None:
         for operand, lead in zip(this.operands, decision.leads, strict=False):
             view = home(operand) if isinstance(operand, Handle) else None
             if view is not None:
@@ -141,8 +163,6 @@ def plan(this: Call, settings: Settings) -> tuple[Decision, Backend, Work]:
 
 def _where_operands_live(this: Call, settings: Settings) -> Backend | None:
     """Return the accelerator of an operand, where settings name none."""
-    if settings.device == "cpu":
-        return None
     for operand in this.operands:
         where = devices_of(operand) if isinstance(operand, Handle) else set()
         view = home(operand) if isinstance(operand, Handle) else None

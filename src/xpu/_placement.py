@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from xpu._config import FORCED
 from xpu._machine import Machine
 from xpu._op import Work
 
@@ -59,11 +60,14 @@ class Policy(NamedTuple):
     warmup : float
         Seconds that the first call of this kind on the accelerator has still to earn (compiling,
         building a plan); 0 once it is warm.
+    why : str
+        The reason to give where `forced` decides.
     """
 
     forced: str | None = None
     gap: str = ""
     warmup: float = 0.0
+    why: str = FORCED
 
 
 class Decision(NamedTuple):
@@ -177,7 +181,7 @@ def decide(work: Work, operands: Sequence[Operand], machine: Machine, policy: Po
 def _settled(operands: Sequence[Operand], policy: Policy) -> tuple[str, str] | None:
     """Device and reason where a setting or a pin decides."""
     if policy.forced is not None:
-        return policy.forced, "forced by config(device=...)"
+        return policy.forced, policy.why
     pins = {o.pinned for o in operands if o.pinned is not None}
     if len(pins) == 1:
         return pins.pop(), "an operand is pinned there"

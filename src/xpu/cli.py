@@ -13,6 +13,8 @@ import xpu
 from xpu import demo, runner
 from xpu._config import SETTINGS, current
 from xpu._doctor import doctor_main
+from xpu._explain import Explanation
+from xpu._tables import Table, show
 from xpu._trace import profile, seconds, size
 from xpu.errors import XpuError, nearest, text
 
@@ -62,7 +64,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "devices":
         print_devices()
     elif options.command == "explain":
-        print(explain_text(options.expression))
+        explained = explained_call(options.expression)
+        for part in explained.tables():
+            show(part)
+        print("\n".join(explained.notes()))
     elif options.command == "demo":
         return demo.main(Path(options.out))
     elif options.command == "calibrate":
@@ -83,26 +88,6 @@ def _run_script(options: argparse.Namespace) -> int:
     return status
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
-    """Print a table: with rules and colour on a terminal, as aligned plain text elsewhere."""
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-
-        drawn = Table(title=title, title_justify="left", title_style="bold")
-        for i, column in enumerate(columns):
-            drawn.add_column(column, justify="right" if i in right else "left")
-        for row in rows:
-            drawn.add_row(*row)
-        Console().print(drawn)
-        return
-    widths = [max(len(str(r[i])) for r in [columns, *rows]) for i in range(len(columns))]
-    print(title)
-    for row in [columns, *rows]:
-        cells = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-        print("  ".join(cells).rstrip())
-
-
 def print_devices() -> None:
     """Print devices, the settings in force and the machine's rates for a few cost classes."""
     machine = xpu.machine()
@@ -116,13 +101,10 @@ def print_devices() -> None:
                 "NumPy posing as a GPU" if device.kind == "pretend" else "CUDA",
             ]
         )
-    table("devices", ["device", "what", "kind"], rows)
+    show(Table("devices", ["device", "what", "kind"], rows))
     values = current().values()
-    table(
-        "settings",
-        ["setting", "value", "variable", "what"],
-        [[s.name, str(values[s.name]), s.variable, s.help] for s in SETTINGS],
-    )
+    settings = [[s.name, str(values[s.name]), s.variable, s.help] for s in SETTINGS]
+    show(Table("settings", ["setting", "value", "variable", "what"], settings))
     rates = []
     for kind in ("elementwise", "reduction", "matmul", "sort", "fft"):
         for role, processor in (("cpu", machine.cpu), ("accelerator", machine.accelerator)):
@@ -131,12 +113,8 @@ def print_devices() -> None:
                 rates.append(
                     [kind, role, seconds(r.latency), f"{size(r.bandwidth)}/s", f"{r.rate['f8'] / 1e9:.4g} G/s"]
                 )
-    table(
-        f"machine in force: {machine.name}",
-        ["cost class", "device", "latency", "bandwidth", "float64 rate"],
-        rates,
-        right=(2, 3, 4),
-    )
+    columns = ["cost class", "device", "latency", "bandwidth", "float64 rate"]
+    show(Table(f"machine in force: {machine.name}", columns, rates, (2, 3, 4)))
 
 
 def print_profile(record: profile) -> None:
@@ -146,10 +124,11 @@ def print_profile(record: profile) -> None:
         for op, device, calls, predicted, actual, moved, reason in record.rows()
     ]
     title = f"{len(record.events)} calls, {size(record.bytes_moved)} moved"
-    table(title, ["op", "device", "calls", "predicted", "actual", "moved", "reason"], rows, right=(2, 3, 4, 5))
+    columns = ["op", "device", "calls", "predicted", "actual", "moved", "reason"]
+    show(Table(title, columns, rows, (2, 3, 4, 5)))
 
 
-def explain_text(expression: str) -> str:
+def explained_call(expression: str) -> Explanation:
     """Explain the outermost call of an expression; its arguments are made first.
 
     Parameters
@@ -159,8 +138,8 @@ def explain_text(expression: str) -> str:
 
     Returns
     -------
-    str
-        The explanation as a table.
+    Explanation
+        What `xpu.explain` says of it.
 
     Raises
     ------
@@ -174,7 +153,7 @@ def explain_text(expression: str) -> str:
     if not isinstance(tree, ast.Call):
         raise ExpressionError(text("explain", f"{expression!r} is not a call", _REMEDY))
     args, keywords = _arguments(tree)
-    return str(xpu.explain(_named(tree.func), *args, **keywords))
+    return xpu.explain(_named(tree.func), *args, **keywords)
 
 
 _REMEDY = 'Write a call of xpu\'s functions on literals, for example "add(ones(1000000), 1)".'

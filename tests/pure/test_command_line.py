@@ -87,7 +87,19 @@ def test_explain(capsys):
     assert main(["explain", "matmul(ones((4, 4)), eye(4))"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("matmul runs on ")
-    assert "break-even size" in out
+    assert "XPU_PRETEND=h200" in out
+
+
+def test_explain_beside_a_pretend_card():
+    code = "import sys; from xpu.cli import main; sys.exit(main(['explain', 'add(ones(1000000), 1)']))"
+    env = {**os.environ, "XPU_PRETEND": "h200", "XPU_DEVICE": "auto"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "add runs on pretend:0: faster there, and its operands are there"
+    assert lines[1].split() == ["predicted", "launch", "compute", "transfer", "total"]
+    assert [line.split()[0] for line in lines[2:4]] == ["cpu", "NVIDIA"]
+    assert "not born yet" in done.stdout
+    assert "break-even size: " in done.stdout
 
 
 @pytest.mark.parametrize(
