@@ -15,8 +15,10 @@ The interface, for whoever builds on it:
 `save`, `load`, `to_dict`, `from_dict`
     JSON and back. A file from a stranger is data only; what is wrong in it is named by field
     (`ProgramFileError`).
-`minimum_cut(program, machine)`
+`minimum_cut(program, machine)`, in `xpu._program._cut` (which imports SciPy)
     The best placement of the whole program in hindsight: one device per step, and its seconds.
+`price(program, machine, devices)`, there too
+    The seconds of any placement of the whole program, counted the same way.
 
 A *version* of a storage lives from the step that makes or writes it to the next one that writes it. Its maker's
 device holds it. The other device needs a replica to read it, and keeps that until the next version: a transfer
