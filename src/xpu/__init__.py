@@ -24,7 +24,7 @@ from numpy import (
     uint16, uint32, uint64, uintc, uintp, ulong, ulonglong, unsignedinteger, ushort, void,
 )
 
-from xpu import errors, fft, linalg
+from xpu import errors, linalg
 from xpu._array import ndarray
 from xpu._scalar import scalar
 from xpu._backends import (
@@ -38,9 +38,6 @@ from xpu._config import (
 )
 from xpu._device import (
     Device,
-)
-from xpu._explain import (
-    explain, no_transfers,
 )
 from xpu._namespace import (
     __array_namespace_info__, astype, broadcast_shapes, can_cast, common_type, finfo, iinfo, iscomplexobj,
@@ -96,11 +93,12 @@ from xpu._trace import (
 )
 
 if TYPE_CHECKING:
+    from xpu._explain import explain, no_transfers
     from xpu._kernels._fuse import fuse
     from xpu._kernels._vectorize import vectorize
     from xpu._pipeline._feed import pipeline, prefetch
     from xpu import (
-        char, ctypeslib, dtypes, emath, exceptions, lib, ma, ndimage, nn, polynomial, random, rec, signal, strings,
+        char, ctypeslib, dtypes, emath, exceptions, fft, lib, ma, ndimage, nn, polynomial, random, rec, signal, strings,
         testing, typing,
     )
 
@@ -169,11 +167,12 @@ __all__ = [
 
 # Loaded on first use, as NumPy does: most programs need few of them.
 _SUBMODULES = frozenset({
-    "char", "ctypeslib", "dask", "dtypes", "emath", "exceptions", "lib", "ma", "ndimage", "nn", "polynomial", "random",
-    "rec", "signal", "strings", "testing", "typing",
+    "char", "ctypeslib", "dask", "dtypes", "emath", "exceptions", "fft", "lib", "ma", "ndimage", "nn", "polynomial",
+    "random",    "rec", "signal", "strings", "testing", "typing",
 })
 # Functions of files that most programs do not need.
 _LATE = {
+    "explain": "xpu._explain", "no_transfers": "xpu._explain",
     "fuse": "xpu._kernels._fuse", "pipeline": "xpu._pipeline._feed", "prefetch": "xpu._pipeline._feed",
     "vectorize": "xpu._kernels._vectorize",
 }

@@ -10,9 +10,8 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from xpu._device import parse
 from xpu._gate import gate
@@ -24,8 +23,7 @@ _CHOICES = ("allow", "warn", "raise")
 FORCED = "forced by config(device=...)"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting: its name, environment variable, values, default, default under test, help."""
 
     name: str

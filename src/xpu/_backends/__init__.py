@@ -12,10 +12,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from xpu import _hardware, _machine, _store
+from xpu import _machine
 from xpu._backends._base import Backend
 from xpu._backends._numpy import NumpyBackend
-from xpu._backends._pretend import PretendBackend
 from xpu._config import Settings
 from xpu._device import CPU, Device, parse
 from xpu._gate import gate
@@ -103,20 +102,21 @@ def backend(device: Device) -> Backend:
         with _lock:
             found = _loaded.get(device)
             if found is None:
-                found = _loaded[device] = _pretend(device) if device.kind == "pretend" else _cuda(device)
+                found = _loaded[device] = _load_pretend(device) if device.kind == "pretend" else _load_cuda(device)
                 gate.accelerate()
     return found
 
 
-def _pretend(device: Device) -> Backend:
+def _load_pretend(device: Device) -> Backend:
     if device.index:
         raise DeviceError(text("devices", f"there is one pretend device, got {str(device)!r}", "Use 'pretend'."))
     profile = automatic.profile or "h200"
     model = _machine.load(profile) if profile.endswith(".json") else _machine.shipped(profile)
-    return PretendBackend(device, model)
+    made: Backend = importlib.import_module("xpu._backends._pretend").PretendBackend(device, model)
+    return made
 
 
-def _cuda(device: Device) -> Backend:
+def _load_cuda(device: Device) -> Backend:
     remedy = "The CPU computes instead; run `xpu doctor` to see what is missing and how to mend it."
     if not _driver_present():
         raise DeviceError(text("devices", f"{str(device)!r} needs an NVIDIA driver, and none is visible", remedy))
@@ -252,7 +252,7 @@ def forget_machines(calibrated: Machine | None = None) -> None:
     if calibrated is not None and not os.environ.get("XPU_MACHINE"):
         _machines["cpu"] = calibrated
         target = automatic.found
-        if target is not None and not isinstance(target, PretendBackend):
+        if target is not None and target.device.kind != "pretend":
             _machines[str(target.device)] = calibrated
             learner.start(calibrated)
     for forget in on_new_machine:
@@ -263,10 +263,12 @@ def _resolve(target: Backend | None) -> Machine:
     frozen = os.environ.get("XPU_MACHINE")
     if frozen:
         return _machine.named(frozen)
-    if isinstance(target, PretendBackend):
-        return target.machine
-    card = _hardware.first_card() if _driver_present() else None
-    found = _store.saved(_hardware.identity(card)) or _hardware.start(card)
+    posing: Machine | None = getattr(target, "machine", None)  # the pretend device's
+    if posing is not None:
+        return posing
+    hardware, store = importlib.import_module("xpu._hardware"), importlib.import_module("xpu._store")
+    card = hardware.first_card() if _driver_present() else None
+    found: Machine = store.saved(hardware.identity(card)) or hardware.start(card)
     if target is not None:
         learner.start(found)
     return found
