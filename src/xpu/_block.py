@@ -1,4 +1,4 @@
-"""Which devices hold a valid copy of these bytes; the only place where bytes move.
+"""Which devices hold a valid copy of these bytes, and when they have to move (`_transfer` moves them).
 
 A `Block` is one allocation in NumPy's sense: at most one replica (a root of bytes) per device, and
 the set of devices whose replica is valid. A `View` is a typed window on a block and can be rebuilt
@@ -15,13 +15,19 @@ raw array      None        nobody else shares these bytes
 None           View        bytes in a block
 NumPy array    View        bytes that cannot leave the host (foreign, exported, host-only dtype)
 =============  ==========  ===================================================================
+
+Threads: a block's lock is held while a replica is made and while the block is written, so no replica is taken of bytes
+that are being written, and nothing is evicted under a reader. Several locks are taken in one order (`writing`); tables
+have locks of their own, the innermost.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -32,37 +38,14 @@ from xpu._config import current
 from xpu._device import CPU, Device
 from xpu._gate import gate
 from xpu._op import Shaped, host_only
-from xpu.errors import TransferError, TransferWarning, text, warn_user
+from xpu._transfer import download, lift, lower, permit, upload
 
-__all__ = ["PARTIAL", "Block", "Handle", "View", "evict", "home", "ledger", "shaped", "taken"]
+__all__ = ["PARTIAL", "Block", "Handle", "View", "evict", "home", "shaped", "taken", "writing"]
 
 Raw = Any
-_moving = threading.RLock()
-
-
-class _Ledger(threading.local):
-    """Bytes and transfers of this thread so far; dispatch takes differences."""
-
-    nbytes = 0
-    count = 0
-
-
-ledger = _Ledger()
-
-
-def _account(nbytes: int, source: Device, target: Device) -> None:
-    """Enforce ``on_transfer`` before a transfer, and count it."""
-    rule = current().on_transfer
-    if rule != "allow" and nbytes:
-        problem = f"{nbytes} bytes would move from {source} to {target}"
-        if rule == "raise":
-            remedy = "Keep the operands on one device, or leave the on_transfer='raise' region."
-            raise TransferError(text("config(on_transfer=...)", problem, remedy))
-        warn_user(TransferWarning(text("config(on_transfer=...)", problem)))
-    ledger.nbytes += nbytes
-    ledger.count += bool(nbytes)
-    for recorder in current().recorders:
-        recorder.moved(nbytes)
+_homing = threading.RLock()  # handles find their blocks
+_listing = threading.RLock()  # which blocks have replicas
+_uses = itertools.count(1)
 
 
 class Block:
@@ -74,10 +57,15 @@ class Block:
         Size of the allocation.
     roots : dict of Device to raw array
         Flat bytes on each device that has memory for them, valid or not.
-    valid : set of Device
-        Devices whose root holds the current bytes. Empty only before birth.
+    valid : frozenset of Device
+        Devices whose root holds the current bytes. Empty only before birth. Replaced, never changed: other threads
+        look at it.
     birth : callable or None
         For an array not born yet: makes it on a backend.
+    last_use : int
+        When an accelerator last read or wrote it; larger is later.
+    lock : threading.RLock
+        Held while a replica is made, and while the block is written.
     lead : float
         Seconds the accelerator is ahead in hindsight (see `xpu._placement`).
     pin : Device or None
@@ -86,36 +74,33 @@ class Block:
         The bytes cannot leave the host: someone else holds them.
     """
 
-    __slots__ = ("__weakref__", "anchored", "birth", "last_use", "lead", "nbytes", "pin", "roots", "valid")
+    __slots__ = ("__weakref__", "anchored", "birth", "last_use", "lead", "lock", "nbytes", "pin", "roots", "valid")
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
         self.roots: dict[Device, Raw] = {}
-        self.valid: set[Device] = set()
+        self.valid: frozenset[Device] = frozenset()
         self.birth: Callable[[Backend], Raw] | None = None
         self.lead = 0.0
         self.pin: Device | None = None
         self.anchored = False
         self.last_use = 0
+        self.lock = threading.RLock()
 
-    def ensure(self, target: Backend, *, contents: bool = True) -> None:
-        """Make a replica on `target`, valid unless its contents are about to be overwritten."""
-        device = target.device
-        if device in self.valid:
-            return
-        with _moving:
-            if self.birth is not None:
-                self._be_born(target)
+    def ensure(self, target: Backend) -> None:
+        """Make a valid replica on `target`. An interruption anywhere leaves only what is whole in `valid`."""
+        with self.lock:
+            if target.device in self.valid:
                 return
-            if contents:
+            if self.valid:
                 self._replicate(target)
-            elif device not in self.roots:
-                self.roots[device] = target.allocate(self.nbytes)
+            else:
+                self._be_born(target)
 
     def _be_born(self, target: Backend) -> None:
         assert self.birth is not None
         self.roots[target.device] = target.root(self.birth(target))
-        self.valid.add(target.device)
+        self.valid = frozenset({target.device})
         self.birth = None
 
     def _replicate(self, target: Backend) -> None:
@@ -123,46 +108,69 @@ class Block:
         if CPU not in (source, target.device):  # device to device goes through the host
             self._replicate(HOST)
             source = CPU
-        _account(self.nbytes, source, target.device)
+        permit(self.nbytes, source, target.device)
         root = self.roots.get(target.device)
         if root is None:
             root = target.allocate(self.nbytes)
         if source == CPU:
-            target.upload(root, self.roots[CPU])
+            upload(target, root, self.roots[CPU])
         else:
-            backend(source).download(self.roots[source], root)
+            download(backend(source), self.roots[source], root)
         self.roots[target.device] = root
-        self.valid.add(target.device)
-        _replicated.add(self)
+        self.valid |= {target.device}
+        with _listing:
+            _replicated.add(self)
 
     def written(self, device: Device) -> None:
-        """After a write, only this device's replica is valid; the host keeps its memory for later."""
+        """Only this device's replica is valid from now on; the host keeps its memory for later."""
         if len(self.valid) != 1 or device not in self.valid:
-            self.valid = {device}
+            self.valid = frozenset({device})
         if len(self.roots) > 1:
             self.roots = {d: r for d, r in self.roots.items() if d in (device, CPU)}
+
+    def forget(self, device: Device) -> None:
+        """Let a device's replica go; the bytes are valid elsewhere, or lost."""
+        self.valid -= {device}
+        self.roots.pop(device, None)
 
 
 _replicated: weakref.WeakSet[Block] = weakref.WeakSet()
 
 
-def evict(target: Device) -> int:
+def evict(target: Device, nbytes: float = float("inf"), spare: Iterable[Block] = ()) -> int:
     """Drop replicas on `target` that are valid elsewhere too, least recently used first.
+
+    Parameters
+    ----------
+    target : Device
+        Where memory is short.
+    nbytes : float, optional
+        Stop once so many bytes are free; by default all such replicas go.
+    spare : iterable of Block, optional
+        Blocks that are about to be used: they stay.
 
     Returns
     -------
     int
         Bytes let go.
     """
-    freed = 0
-    with _moving:
-        for block in sorted(_replicated, key=lambda b: b.last_use):
+    kept, freed = {id(block) for block in spare}, 0
+    with _listing:
+        replicated = sorted(_replicated, key=lambda block: block.last_use)
+    for block in replicated:
+        if freed >= nbytes:
+            break
+        if id(block) in kept or not block.lock.acquire(blocking=False):  # another thread is at it
+            continue
+        try:
             if target in block.roots and block.valid - {target}:
-                del block.roots[target]
-                block.valid.discard(target)
+                block.forget(target)
                 freed += block.nbytes
             if len(block.roots) < 2:
-                _replicated.discard(block)
+                with _listing:
+                    _replicated.discard(block)
+        finally:
+            block.lock.release()
     return freed
 
 
@@ -276,25 +284,28 @@ def home(handle: Handle) -> View | None:
     if not isinstance(raw, np.ndarray):  # a NumPy scalar: immutable, shared with nobody
         handle._home = None
         return None
-    with _moving:
-        settle(handle, host_view(raw, anchored=host_only(raw.dtype)))
+    with _homing:
+        if getattr(handle, "_home", None) is None:
+            settle(handle, host_view(raw, anchored=host_only(raw.dtype)))
     return handle._home
 
 
 def host_view(raw: np.ndarray[Any, Any], *, anchored: bool = False) -> View:
     """Return a view on the block of a host array's memory, adopting the memory if it is new."""
     holder = owner(raw)
-    block = _adopted.get(id(holder))
-    if block is None:
-        block = Block(holder.nbytes)
-        block.anchored = anchored or holder.base is not None or host_only(holder.dtype)
-        block.roots[CPU] = holder if block.anchored else HOST.root(holder)
-        block.valid.add(CPU)
-        _adopted[id(holder)] = block
-    elif anchored and not block.anchored:
-        block.ensure(HOST)
-        block.written(CPU)
-        block.anchored = True
+    with _homing:
+        block = _adopted.get(id(holder))
+        if block is None:
+            block = Block(holder.nbytes)
+            block.anchored = anchored or holder.base is not None or host_only(holder.dtype)
+            block.roots[CPU] = holder if block.anchored else HOST.root(holder)
+            block.valid = frozenset({CPU})
+            _adopted[id(holder)] = block
+    if anchored and not block.anchored:
+        with block.lock:
+            block.ensure(HOST)
+            block.written(CPU)
+            block.anchored = True
     return View.of(block, raw, HOST)
 
 
@@ -302,8 +313,8 @@ def settle(handle: Handle, view: View) -> None:
     """Give a handle its view; where the bytes cannot move the raw array stays at hand."""
     if not view.block.anchored:
         gate.accelerate()  # such a handle has no raw array: no hot path may see it
+    handle._home = view  # first: at no time is a handle without its bytes
     handle._raw = view.raw_host if view.block.anchored else None
-    handle._home = view
 
 
 def shared(handle: Handle) -> View:
@@ -311,18 +322,21 @@ def shared(handle: Handle) -> View:
     view = home(handle)
     if view is not None:
         return view
-    raw = handle._raw
-    where = backend_of(raw)
-    assert where is not None
-    if where is HOST:
-        view = host_view(raw)
-    else:
-        root = where.root(raw)
-        block = Block(root.nbytes)
-        block.roots[where.device] = root
-        block.valid.add(where.device)
-        view = View.of(block, raw, where)
-    settle(handle, view)
+    with _homing:  # two threads that look for one handle's block must find one
+        if getattr(handle, "_home", None) is not None:
+            return handle._home  # type: ignore[return-value]
+        raw = handle._raw
+        where = backend_of(raw)
+        assert where is not None
+        if where is HOST:
+            view = host_view(raw)
+        else:
+            root = where.root(raw)
+            block = Block(root.nbytes)
+            block.roots[where.device] = root
+            block.valid = frozenset({where.device})
+            view = View.of(block, raw, where)
+        settle(handle, view)
     return view
 
 
@@ -337,23 +351,24 @@ def anchor(handle: Handle) -> np.ndarray[Any, Any]:
         return handle._raw  # type: ignore[no-any-return]
     view = shared(handle)
     block = view.block
-    block.ensure(HOST)
-    block.written(CPU)
-    block.roots = {CPU: block.roots[CPU]}
-    block.anchored = True
-    view.raw(HOST)
-    settle(handle, view)
+    with block.lock:
+        block.ensure(HOST)
+        block.written(CPU)
+        block.roots = {CPU: block.roots[CPU]}
+        block.anchored = True
+        view.raw(HOST)
+        settle(handle, view)
     assert view.raw_host is not None
     return view.raw_host
 
 
-def devices_of(handle: Handle) -> set[Device]:
+def devices_of(handle: Handle) -> frozenset[Device]:
     """Return the devices that hold a valid replica (none for an array not born yet)."""
     view = home(handle)
     if view is not None:
         return view.block.valid
     found = backend_of(handle._raw)
-    return {CPU if found is None else found.device}
+    return frozenset({CPU if found is None else found.device})
 
 
 # A view smaller than this share of its block moves alone; a larger one takes the block along.
@@ -375,13 +390,14 @@ def read(handle: Handle, target: Backend) -> Raw:
             return lift(np.asarray(raw), target)
         view = shared(handle)
     block = view.block
-    if target.device in block.valid or (block.birth is not None and not block.anchored):
+    with block.lock:
+        if target is not HOST:
+            block.last_use = next(_uses)
+        alone = block.anchored or view.nbytes < PARTIAL * block.nbytes
+        if alone and block.valid and target.device not in block.valid:
+            return _read_alone(view, target)
         block.ensure(target)
         return view.raw(target)
-    if block.anchored or view.nbytes < PARTIAL * block.nbytes:
-        return _read_alone(view, target)
-    block.ensure(target)
-    return view.raw(target)
 
 
 def taken(handle: Handle, nbytes: int | None = None) -> Raw:
@@ -403,36 +419,10 @@ def _read_alone(view: View, target: Backend) -> Raw:
     return host if target is HOST else lift(host, target)
 
 
-def lift(host: np.ndarray[Any, Any], target: Backend) -> Raw:
-    """Copy a host array to a device; the copy belongs to nobody yet."""
-    if target is HOST:
-        return host
-    _account(host.nbytes, CPU, target.device)
-    root = target.allocate(host.nbytes)
-    contiguous = np.ascontiguousarray(host)
-    target.upload(root, contiguous.reshape(-1).view(np.uint8))
-    return target.view(root, 0, host.shape, contiguous.reshape(host.shape).strides, host.dtype)
-
-
-def lower(raw: Raw, source: Backend) -> np.ndarray[Any, Any]:
-    """Copy a device array to a new host array."""
-    if source is HOST:
-        return raw  # type: ignore[no-any-return]
-    compact = source.compact(raw)
-    _account(compact.nbytes, source.device, CPU)
-    host = np.empty(raw.shape, raw.dtype)
-    root = source.view(
-        source.root(compact), source.offset(source.root(compact), compact), (compact.nbytes,), (1,), np.dtype(np.uint8)
-    )
-    source.download(root, host.reshape(-1).view(np.uint8))
-    return host
-
-
 def write(handle: Handle, target: Backend) -> Raw:
-    """Return the handle's raw array on `target`, ready to be written in place.
+    """Return the handle's raw array on `target`, ready to be written in place inside `writing`.
 
-    The whole block moves, since afterwards only this replica is valid. Call `Block.written` once
-    the write has succeeded.
+    The whole block moves, since afterwards only this replica is valid.
     """
     view = home(handle)
     if view is None:
@@ -443,5 +433,39 @@ def write(handle: Handle, target: Backend) -> Raw:
     if view.readonly and target is not HOST:
         message = f"assignment destination of shape {view.shape} is read-only"
         raise ValueError(message)
-    view.block.ensure(target)
-    return view.raw(target)
+    block = view.block
+    with block.lock:
+        if target is not HOST:
+            block.last_use = next(_uses)
+        block.ensure(target)
+        return view.raw(target)
+
+
+@contextmanager
+def writing(blocks: Iterable[Block], target: Backend) -> Iterator[Callable[[], None]]:
+    """Return a region in which blocks are written on `target`; it gives what to call when the writing begins.
+
+    From that call on only the replica on `target` is valid. If the region ends in an error, the replicas that
+    were valid elsewhere are so again, whole and from before the write; where there were none, what is on `target` is
+    all there is.
+    """
+    ordered = sorted({id(block): block for block in blocks}.values(), key=id)
+    device = target.device
+    before: list[tuple[Block, frozenset[Device], dict[Device, Raw]]] = []
+
+    def begin() -> None:
+        for block in ordered:
+            before.append((block, block.valid, block.roots))
+            block.written(device)
+
+    finished = False
+    with ExitStack() as held:
+        for block in ordered:
+            held.enter_context(block.lock)
+        try:
+            yield begin
+            finished = True
+        finally:
+            for block, valid, roots in () if finished else before:
+                if valid - {device}:
+                    block.roots, block.valid = roots, valid - {device}

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from xpu._backends import HOST, Backend, backend_of
-from xpu._block import Handle, lift, shaped
+from xpu._block import Handle, shaped
 from xpu._op import Op, Shaped
+from xpu._transfer import lift
 
 __all__ = ["Call"]
 

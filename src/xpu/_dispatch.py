@@ -9,28 +9,13 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpu._backends import HOST, Backend, accelerator, backend, backend_of, machine_for
-from xpu._backends._same import NotAsNumpy
-from xpu._block import (
-    Block,
-    Handle,
-    View,
-    devices_of,
-    evict,
-    home,
-    ledger,
-    lift,
-    lower,
-    read,
-    shaped,
-    shared,
-    write,
-)
+from xpu._backends import HOST, Backend, accelerator, backend, machine_for
+from xpu._backends._lost import lost, tell
+from xpu._block import Block, Handle, View, devices_of, home, shared
 from xpu._call import Call
 from xpu._capability import gap_of
 from xpu._config import Settings, current
@@ -40,11 +25,11 @@ from xpu._learn import learner
 from xpu._machine import Machine
 from xpu._op import Op, Shaped, Work, host_only
 from xpu._placement import ACCELERATOR, Decision, Operand, Policy, decide
-from xpu._results import adopt
+from xpu._running import SMALL, forget_refusals, run, run_with_fallback, was_refused
 from xpu._short import TOO_MUCH, on_few_bytes
 from xpu._trace import Event, user_line
-from xpu._wrap import kinds, own
-from xpu.errors import CheckError, DeviceLostError, FallbackError, FallbackWarning, text, warn_user
+from xpu._transfer import ledger
+from xpu._wrap import kinds
 
 __all__ = ["ALONE", "IN_ONE_PIECE", "ask", "call", "forget_refusals", "plan", "unborn"]
 
@@ -87,9 +72,9 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     reason = decision.reason
     ticket = learner.begin(where.device, work) if learner.on else None
     if where is HOST:
-        result = _run(this, HOST, work)
+        result = run(this, HOST, work)
     else:
-        result, where, trouble = _run_with_fallback(this, where, work, settings)
+        result, where, trouble = run_with_fallback(this, where, work, settings)
         reason = trouble or reason
     if ticket is not None:
         learner.end(ticket, undisturbed=where is planned and ledger.count == count)
@@ -173,16 +158,12 @@ def _where_operands_live(this: Call, settings: Settings) -> Backend | None:
     return None
 
 
-# Below this many bytes no account is kept: no chain of calls on so little pays a launch.
-_SMALL = 4096
-
-
 def _operand(operand: Any, shape: Shaped, target: Backend) -> Operand:
     """Describe an operand to placement."""
     if not isinstance(operand, Handle):
         on_host = isinstance(operand, np.ndarray)
         return Operand(shape.nbytes, on_host, not on_host)
-    view = shared(operand) if shape.nbytes >= _SMALL and not host_only(shape.dtype) else home(operand)
+    view = shared(operand) if shape.nbytes >= SMALL and not host_only(shape.dtype) else home(operand)
     where = devices_of(operand)
     if view is None:
         return Operand(shape.nbytes, CPU in where, target.device in where)
@@ -190,188 +171,16 @@ def _operand(operand: Any, shape: Shaped, target: Backend) -> Operand:
     return Operand(shape.nbytes, CPU in where, target.device in where, view.block.lead, pin)
 
 
-_refused: set[tuple[str, tuple[str, ...], tuple[str, ...]]] = set()
-
-
-def forget_refusals() -> None:
-    """Let kinds of calls that failed on the accelerator be tried there again."""
-    _refused.clear()
-
-
-def _signature(this: Call, shapes: Iterable[Shaped]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    return this.op.name, tuple(s.dtype.str for s in shapes), tuple(sorted(this.kwargs))
-
-
 def _gap(this: Call, shapes: list[Shaped], target: Backend) -> str:
     """Say why the accelerator cannot run this call; empty where it can."""
+    if target.device in lost:
+        return tell(target.device)
     gap = gap_of(this, shapes)
     if not gap and target.function(this.op) is None:
         return f"the GPU library has no {this.op.name}"
-    if not gap and _refused and _signature(this, shapes) in _refused:
+    if not gap and was_refused(this, shapes):
         return "this kind of call failed on the accelerator before"
     return gap
-
-
-# ----------------------------------------------------------------------------- running
-
-
-def _run(this: Call, where: Backend, work: Work) -> Any:
-    """Make operands resident, run, hand back handles."""
-    targets = {id(t) for t in this.targets}
-    raws: list[tuple[Raw, Any]] = []
-
-    def fetch(operand: Any) -> Raw:
-        if not isinstance(operand, Handle):
-            raw = operand if backend_of(operand) is where else lift(_on_host(operand), where)
-        elif id(operand) in targets and not isinstance(operand, kinds.scalar):
-            raw = write(operand, where)
-        else:
-            raw = read(operand, where)
-        raws.append((raw, operand))
-        return raw
-
-    args, kwargs = this.replaced(fetch, where)
-    function = where.function(this.op)
-    assert function is not None
-    result = where.run(function, tuple(args), kwargs, work)
-    for written in this.targets:
-        view = home(written) if isinstance(written, Handle) else None
-        if view is not None:
-            view.block.written(where.device)
-
-    def fresh(raw: Raw) -> Any:
-        scalar = raw.ndim == 0 and where is not HOST and not this.op.keeps_0d
-        return _inherit(own(raw, scalar=scalar), this, where)
-
-    return adopt(result, where, raws, fresh)
-
-
-def _on_host(raw: Raw) -> Raw:
-    source = backend_of(raw)
-    return raw if source is None else lower(raw, source)
-
-
-def _inherit(handle: Any, this: Call, where: Backend) -> Any:
-    """Hand the operands' account and pin on to a result, so that a chain of fresh arrays adds up."""
-    lead = size = 0.0
-    pins = set()
-    for operand in this.handles:
-        view = getattr(operand, "_home", None)
-        if view is not None and view.block.nbytes:
-            lead += view.block.lead
-            size += view.block.nbytes
-            if view.block.pin is not None:
-                pins.add(view.block.pin)
-    if (lead and handle._raw.nbytes >= _SMALL) or (len(pins) == 1 and pins == {where.device}):
-        if isinstance(handle._raw, np.ndarray) and host_only(handle._raw.dtype):
-            return handle
-        block = shared(handle).block
-        block.lead = lead * block.nbytes / size if size else 0.0
-        block.pin = where.device if pins == {where.device} else None
-    return handle
-
-
-def _run_with_fallback(this: Call, where: Backend, work: Work, settings: Settings) -> tuple[Any, Backend, str]:
-    """Run on the accelerator; out of memory and library errors end on the CPU, once, aloud.
-
-    Returns the result, where it was made, and why not where it was meant to be.
-    """
-    expected = _expected(this, work) if settings.check == "both" else None
-    failed: Exception | None = None
-    difference = ""
-    try:
-        try:
-            result = _run(this, where, work)
-        except where.out_of_memory:
-            evict(where.device)
-            where.release()
-            result = _run(this, where, work)
-    except NotAsNumpy as found:
-        difference = f"the GPU's answer would differ from NumPy's: {found}"
-    except where.lost as error:
-        return _after_loss(this, where, work, error), HOST, _FAILED
-    except (*where.out_of_memory, *where.failures) as error:
-        failed = error
-    # What follows is outside the handlers: a mistake of the user's must not trail ours.
-    if difference:
-        return _run(this, HOST, work), HOST, difference
-    if failed is not None:
-        if settings.on_fallback == "raise" and not isinstance(failed, _USERS_FAULT):
-            problem = f"{this.op.name} failed on {where.device} ({type(failed).__name__}: {failed})"
-            remedy = "on_fallback='raise' forbids the CPU."
-            raise FallbackError(text(this.op.name, problem, remedy)) from failed
-        return _on_cpu_instead(this, where, work, settings, failed), HOST, _FAILED
-    if expected is not None:
-        _compare(this, result, expected)
-    return result, where, ""
-
-
-_FAILED = "the call failed on the accelerator"
-
-
-# Errors that NumPy raises for bad input too: the CPU decides whether the input was bad.
-_USERS_FAULT = (TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
-
-
-def _on_cpu_instead(this: Call, where: Backend, work: Work, settings: Settings, error: Exception) -> Any:
-    result = _run(this, HOST, work)  # what this raises is the user's
-    if settings.on_fallback == "raise":
-        problem = f"{this.op.name} failed on {where.device} ({type(error).__name__}: {error})"
-        raise FallbackError(text(this.op.name, problem, "on_fallback='raise' forbids the CPU.")) from error
-    if not isinstance(error, where.out_of_memory):
-        _refused.add(_signature(this, this.shapes()))
-    if settings.on_fallback == "warn":
-        problem = f"the call failed on {where.device} ({type(error).__name__}: {error}) and ran on the CPU"
-        warn_user(FallbackWarning(text(this.op.name, problem)))
-    return result
-
-
-def _after_loss(this: Call, where: Backend, work: Work, error: Exception) -> Any:
-    only_there = [str(shaped(h)) for h in this.handles if devices_of(h) == {where.device}]
-    if only_there:
-        problem = f"{where.device} was lost ({error}) and held the only copy of {', '.join(only_there)}"
-        raise DeviceLostError(text(this.op.name, problem, "Restart the process.")) from error
-    for handle in this.handles:
-        view = home(handle)
-        if view is not None:
-            view.block.valid.discard(where.device)
-            view.block.roots.pop(where.device, None)
-    return _run(this, HOST, work)
-
-
-# ----------------------------------------------------------------------------- check="both"
-
-
-def _expected(this: Call, work: Work) -> Any:
-    """Run the call on copies, on the host."""
-
-    def fetch(operand: Any) -> Any:
-        raw = read(operand, HOST) if isinstance(operand, Handle) else _on_host(operand)
-        return raw.copy()
-
-    args, kwargs = this.replaced(fetch, HOST)
-    return this.op.host(*args, **kwargs)
-
-
-def _compare(this: Call, result: Any, expected: Any) -> None:
-    if isinstance(expected, (tuple, list)):
-        for r, e in zip(result, expected, strict=True):
-            _compare(this, r, e)
-        return
-    if not isinstance(result, Handle) or not isinstance(expected, (np.ndarray, np.generic)):
-        return
-    got = np.asarray(read(result, HOST))
-    same = got.shape == expected.shape and got.dtype == expected.dtype
-    if same and got.dtype.kind in "fc":
-        rtol = 64 * float(np.finfo(got.dtype).eps) * max(1, this.op.ulp)
-        scale = float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected)))
-        same = bool(np.allclose(got, expected, rtol=rtol, atol=rtol * scale, equal_nan=True))
-    elif same and got.dtype.kind in "biu":
-        same = bool(np.array_equal(got, expected))
-    if not same:
-        here = f"{expected.dtype}{expected.shape} {expected!r}"
-        problem = f"devices disagree: {got.dtype}{got.shape} {got!r} there, {here} on the host"
-        raise CheckError(text(this.op.name, problem, "Found by check='both'."))
 
 
 # ----------------------------------------------------------------------------- views
@@ -384,7 +193,7 @@ def _stay(this: Call, settings: Settings) -> Any:
     work = Work("host", np.dtype(np.float64), 0.0, 0.0)
     start, moved, count = time.perf_counter(), ledger.nbytes, ledger.count
     if CPU in where or operand is None:
-        result = _run(this, HOST, work)
+        result = run(this, HOST, work)
         device = CPU
     else:
         device = next(iter(where), CPU)

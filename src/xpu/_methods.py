@@ -23,6 +23,11 @@ def _transpose(x: Any, *axes: Any) -> Any:
     return rest.transpose(x, *((axes,) if len(axes) > 1 else axes))
 
 
+def _copy(x: Any, order: str = "C") -> Any:
+    """The method's order differs from `numpy.copy`'s."""
+    return creation.copy(x, order=order)
+
+
 class Methods(Handle):
     """What `ndarray` inherits: methods that only call a function with the array first."""
 
@@ -38,7 +43,7 @@ class Methods(Handle):
     clip = method(rest.clip, "clip", "Limit the values.")
     conj = method(ew.conjugate, "conj", "Return complex conjugate.")
     conjugate = method(ew.conjugate, "conjugate", "Return complex conjugate.")
-    copy = method(creation.copy, "copy", "Return a copy.")
+    copy = method(_copy, "copy", "Return a copy.")
     cumprod = method(rest.cumprod, "cumprod", "Return cumulative product.")
     cumsum = method(rest.cumsum, "cumsum", "Return cumulative sum.")
     diagonal = method(rest.diagonal, "diagonal", "Return a diagonal, a view.")

@@ -46,11 +46,11 @@ def adopt(result: Any, where: Backend, operands: Operands, fresh: Callable[[Raw]
         if where is HOST:
             for raw, operand in operands if base is not None else ():
                 if isinstance(raw, np.ndarray) and HOST.shares(result, raw):
-                    return _window(result, operand, where)
+                    return _window(result, operand, where, fresh)
         elif result.nbytes:
             for raw, operand in operands:
                 if where.shares(result, raw):
-                    return _window(result, operand, where)
+                    return _window(result, operand, where, fresh)
         return fresh(result)
     if isinstance(result, np.generic):
         return own(result, scalar=True)
@@ -68,12 +68,16 @@ def _foreign(raw: Raw, where: Backend) -> Any:
     return handle
 
 
-def _window(result: Raw, operand: Any, where: Backend) -> Any:
-    """Wrap a result that lies in an operand's memory."""
+def _window(result: Raw, operand: Any, where: Backend, fresh: Callable[[Raw], Any]) -> Any:
+    """Wrap a result that lies in an operand's memory, or in a copy of it made for this call alone."""
     if not isinstance(operand, Handle):
         return _foreign(result, where)
     if not gate.accelerated:
         return wrap(result)
+    block = shared(operand).block
+    root = block.roots.get(where.device)
+    if root is None or not where.shares(result, root):
+        return fresh(result)
     handle = kinds.array()
-    settle(handle, View.of(shared(operand).block, result, where))
+    settle(handle, View.of(block, result, where))
     return handle

@@ -9,7 +9,8 @@ a profile, a check or a forced device, take the long way (`_dispatch`).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,8 +100,22 @@ def _by_bytes(op: Op, limit: int, args: tuple[Any, ...], kwargs: dict[str, Any])
         return TOO_MUCH
     if out is None:
         return _wrapped(op.host(*raws, **kwargs), raws, args)
-    op.host(*raws, out=target, **kwargs)
-    return out
+    with _held([out]) as still:
+        if still:
+            op.host(*raws, out=target, **kwargs)
+            return out
+    kwargs["out"] = out
+    return TOO_MUCH
+
+
+@contextmanager
+def _held(written: Sequence[Any]) -> Iterator[bool]:
+    """Return a region in which no other thread moves what is written; False if one just has."""
+    views = [view for value in written if isinstance(value, Handle) and (view := home(value)) is not None]
+    with ExitStack() as locks:
+        for block in sorted({id(v.block): v.block for v in views}.values(), key=id):
+            locks.enter_context(block.lock)
+        yield all(view.block.valid == _ONLY_HOST for view in views)
 
 
 def _at_hand(value: Any) -> Any:
@@ -150,7 +165,11 @@ def _by_estimate(op: Op, limit: _Limit, args: tuple[Any, ...], kwargs: dict[str,
         work = op.work([Shaped(raw.shape, raw.dtype) for raw, _ in operands], kwargs)
         if not operands or limit.machine.cpu.seconds(work) > limit.launch:
             return TOO_MUCH
-    return adopt(op.host(*raws, **named), HOST, operands, _own)
+    if not op.writes and "out" not in kwargs:
+        return adopt(op.host(*raws, **named), HOST, operands, _own)
+    with _held([kwargs.get("out"), *[args[i] for i in op.writes if i < len(args)]]) as still:
+        result = op.host(*raws, **named) if still else TOO_MUCH
+    return TOO_MUCH if result is TOO_MUCH else adopt(result, HOST, operands, _own)
 
 
 def _bare(value: Any, operands: list[tuple[Any, Any]]) -> Any:

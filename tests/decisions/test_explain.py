@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import xpu
-from xpu._block import ledger
+from xpu._transfer import ledger
 
 
 @pytest.fixture

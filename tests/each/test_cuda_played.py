@@ -37,6 +37,9 @@ class OnCuda(Programs):
 
     names: ClassVar = {"pretend": "cuda"}
 
+    def seen(self, raw):
+        return seen(raw) if isinstance(raw, cupy.ndarray) else super().seen(raw)
+
 
 TestProgramsOnCuda = OnCuda.TestCase
 TestProgramsOnCuda.settings = settings(settings.get_profile("ci"), stateful_step_count=25)

@@ -1,9 +1,11 @@
 """Random programs of views, in-place writes, moves and out=, on xpu and NumPy side by side.
 
 This is the test that matters most: after every step every array is compared, so a stale replica, a
-lost write or a view of the wrong bytes shows at the step that made it.
+lost write or a view of the wrong bytes shows at the step that made it. Every replica that is called valid is
+looked at where it lies: comparing moves nothing, so arrays stay on the device from step to step.
 """
 
+import contextlib
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 import xpu
+from xpu._backends import HOST, backend
+from xpu.testing import faults
 
 DEVICES = st.sampled_from(["cpu", "pretend", "auto"])
 STEPS = st.sampled_from([1, 2, -1, -2, 3])
@@ -30,6 +34,33 @@ class Programs(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.all = []
+        self.trouble = {}
+
+    @contextlib.contextmanager
+    def on(self, device):
+        """Run on a device, with the trouble that is due there."""
+        trouble, self.trouble = self.trouble, {}
+        with contextlib.ExitStack() as stack:
+            if trouble:
+                stack.enter_context(faults(**trouble))
+                stack.enter_context(xpu.config(on_fallback="allow"))
+            stack.enter_context(xpu.config(device=self.names.get(device, device)))
+            yield
+
+    def seen(self, raw):
+        """Return the values of a raw array of any device, as NumPy's, moving nothing."""
+        return getattr(raw, "_data", raw)
+
+    def replicas(self, x):
+        """Yield what every valid replica of an array holds; nothing for an array not born yet."""
+        view = getattr(x, "_home", None)
+        if x._raw is not None:
+            yield self.seen(x._raw)
+        for device in view.block.valid if view is not None else ():
+            if device == "cpu":
+                yield HOST.view(view.block.roots[device], view.offset, view.shape, view.strides, view.dtype)
+            else:
+                yield self.seen(view.raw(backend(device)))
 
     def keep(self, x, n):
         assert isinstance(x, xpu.ndarray), type(x)
@@ -44,10 +75,10 @@ class Programs(RuleBasedStateMachine):
             try:
                 expected = getattr(np, name)(*theirs, **keywords)
             except (TypeError, ValueError, IndexError) as error:
-                with xpu.config(device=self.names.get(device, device)), pytest.raises(type(error)):
+                with self.on(device), pytest.raises(type(error)):
                     getattr(xpu, name)(*ours, **keywords)
                 return None
-            with xpu.config(device=self.names.get(device, device)):
+            with self.on(device):
                 made = getattr(xpu, name)(*ours, **keywords)
         return self.keep(made, expected)
 
@@ -68,7 +99,7 @@ class Programs(RuleBasedStateMachine):
         device=DEVICES,
     )
     def born(self, size, value, device):
-        with xpu.config(device=self.names.get(device, device)):
+        with self.on(device):
             x = xpu.full(size, value)
         return self.keep(x, np.full(size, value))
 
@@ -116,7 +147,7 @@ class Programs(RuleBasedStateMachine):
         x, n = pair
         if not n.ndim:
             return
-        with xpu.config(device=self.names.get(device, device)):
+        with self.on(device):
             x[::step] = value
         n[::step] = value
 
@@ -126,10 +157,10 @@ class Programs(RuleBasedStateMachine):
         if not n.ndim:
             return
         if n.dtype == bool:  # NumPy refuses; so must xpu, and nothing may have changed
-            with xpu.config(device=self.names.get(device, device)), pytest.raises(TypeError):
+            with self.on(device), pytest.raises(TypeError):
                 x += 1
             return
-        with xpu.config(device=self.names.get(device, device)):
+        with self.on(device):
             x += 1
             x[1:] *= 2
         n += 1
@@ -140,7 +171,7 @@ class Programs(RuleBasedStateMachine):
         (x, n), (y, m) = target_pair, source
         if not n.ndim or isinstance(y, xpu.scalar) or n.dtype != m.dtype or n.shape != m.shape:
             return
-        with xpu.config(device=self.names.get(device, device)):
+        with self.on(device):
             assert xpu.add(y, y, out=x) is x
         np.add(m, m, out=n)
 
@@ -167,7 +198,7 @@ class Programs(RuleBasedStateMachine):
         x, n = pair
         if not n.ndim or n.dtype.kind == "c":
             return pair
-        with xpu.config(device=self.names.get(device, device)):
+        with self.on(device):
             made = x[x > 0]
             x[x < 0] = 1
         expected = n[n > 0]
@@ -184,7 +215,7 @@ class Programs(RuleBasedStateMachine):
         x, n = pair
         if not n.ndim or len(n) < 4:
             return pair
-        with xpu.config(device=self.names.get(device, device)):
+        with self.on(device):
             made = x[index]
         return self.keep(made, n[index])
 
@@ -198,13 +229,38 @@ class Programs(RuleBasedStateMachine):
             return self.keep(made, n)
         return self.keep(made, n.copy())
 
+    @rule(
+        kind=st.sampled_from(["out_of_memory", "failing_calls", "failing_uploads"]),
+        count=st.integers(1, 4),
+    )
+    def make_trouble(self, kind, count):
+        """The device of the next step fails so many times; the result must not show it."""
+        self.trouble = {kind: count}
+
+    @rule(pair=pairs)
+    def read(self, pair):
+        x, n = pair
+        same(np.asarray(x), n)
+
     @invariant()
     def equal(self):
         for x, n in self.all:
-            got = np.asarray(x)
-            assert got.dtype == n.dtype
-            assert got.shape == n.shape
-            np.testing.assert_allclose(got, n, rtol=1e-6, atol=1e-9, equal_nan=True)
+            assert x.dtype == n.dtype
+            assert x.shape == n.shape
+            for got in self.replicas(x):
+                same(got, n)
+
+    def teardown(self):
+        for x, n in self.all:
+            same(np.asarray(x), n)
+
+
+def same(got, expected):
+    """Compare values, NaN equal to NaN; most pairs are equal to the bit, which is quickly seen."""
+    assert got.dtype == expected.dtype
+    assert got.shape == expected.shape
+    if got.tobytes() != expected.tobytes():
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-9, equal_nan=True)
 
 
 TestPrograms = Programs.TestCase

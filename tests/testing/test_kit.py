@@ -177,7 +177,9 @@ def test_a_lost_device_raises_for_what_was_only_there_and_goes_on_with_the_rest(
         with faults(lost=True):
             with pytest.raises(xpu.errors.DeviceLostError, match="held the only copy"):
                 there + 1
-            assert (here + 1).tolist() == [2.0] * 1000
+            with pytest.warns(xpu.errors.DeviceWarning, match="The CPU computes from now on"):
+                assert (here + 1).tolist() == [2.0] * 1000
+            assert (here + 2).tolist() == [3.0] * 1000  # warned once
 
 
 def test_a_missing_function_runs_on_the_cpu_with_that_reason():

@@ -7,6 +7,7 @@ what the machine profile predicts, and fails on demand (`faults`).
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from xpu._backends._numpy import NumpyBackend, address, host_bytes, owner
 from xpu._backends._same import as_numpy
 from xpu._device import Device
 from xpu._machine import Machine
-from xpu._op import Op, Work
+from xpu._op import OPS, Op, Work
 
 __all__ = ["PretendArray", "PretendBackend", "PretendLost", "PretendOutOfMemory"]
 
@@ -28,6 +29,50 @@ class PretendOutOfMemory(MemoryError):
 
 class PretendLost(RuntimeError):
     """The pretend device was told to disappear."""
+
+
+class PretendTorn(RuntimeError):
+    """A kernel that was told to stop half-way: every other element it should write is spoilt."""
+
+
+class Memory:
+    """So many bytes of memory, for what is allocated from now on.
+
+    Parameters
+    ----------
+    nbytes : int
+        How much there is.
+    fragmented : bool
+        What is let go lies in pieces too small to be used, until the pool is given back (`release`).
+    """
+
+    def __init__(self, nbytes: int, *, fragmented: bool) -> None:
+        self.nbytes = nbytes
+        self.used = self.in_pieces = 0
+        self._fragmented = fragmented
+        self._alive: dict[int, weakref.ref[Any]] = {}
+
+    def take(self, array: np.ndarray[Any, Any]) -> None:
+        """Take an allocation's memory until it goes."""
+        key, size = id(array), array.nbytes
+        if key in self._alive:
+            return
+        left = self.nbytes - self.used - self.in_pieces
+        if size > left:
+            message = f"{size} bytes asked for, {left} of {self.nbytes} left on the pretend device"
+            raise PretendOutOfMemory(message)
+        self.used += size
+
+        def gone(_: object) -> None:
+            del self._alive[key]
+            self.used -= size
+            self.in_pieces += size if self._fragmented else 0
+
+        self._alive[key] = weakref.ref(array, gone)
+
+    def release(self) -> None:
+        """Give the pool back: its pieces are whole again."""
+        self.in_pieces = 0
 
 
 class PretendArray:
@@ -105,6 +150,8 @@ class PretendBackend:
         ArithmeticError,
         IndexError,
         AttributeError,
+        ImportError,
+        OSError,
     )
 
     def __init__(self, device: Device, machine: Machine) -> None:
@@ -115,6 +162,8 @@ class PretendBackend:
         self.fault: Callable[[str], None] = _no_fault
         self.missing: frozenset[str] = frozenset()
         self.slow_link = 1.0
+        self.memory: Memory | None = None
+        self.survives_fork = True
         self.overrides: Mapping[str, Callable[..., Any]] = {}
         self._host = NumpyBackend()
         self._functions: dict[Op, Callable[..., Any]] = {}
@@ -130,18 +179,31 @@ class PretendBackend:
 
     def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:
         """Call NumPy on the arrays behind; the clock advances by the predicted time."""
-        self.fault("run")
         seen: dict[int, PretendArray] = {}
         inside = [_inside(a, seen) for a in args]
+        try:
+            self.fault("run")
+        except PretendTorn:
+            for position in OPS[work.op].writes:
+                inside[position].reshape(-1)[::2] = 0
+            raise
         result = function(*inside, **{k: _inside(v, seen) for k, v in kwargs.items()})
         if self.machine.accelerator is not None:
             self.clock += self.machine.accelerator.seconds(work)
-        return _outside(result, seen)
+        made = _outside(result, seen)
+        if self.memory is not None:
+            for array in made if isinstance(made, (list, tuple)) else (made,):
+                if isinstance(array, PretendArray):
+                    self.memory.take(owner(array._data))
+        return made
 
     def allocate(self, nbytes: int) -> PretendArray:
         """Return uninitialised bytes."""
         self.fault("allocate")
-        return PretendArray(np.empty(nbytes, np.uint8))
+        made = np.empty(nbytes, np.uint8)
+        if self.memory is not None:
+            self.memory.take(made)
+        return PretendArray(made)
 
     def root(self, raw: PretendArray) -> PretendArray:
         """Return the bytes of the allocation behind an array."""
@@ -160,20 +222,30 @@ class PretendBackend:
     def upload(self, root: PretendArray, host: np.ndarray[Any, Any]) -> None:
         """Copy host bytes in; counted and timed."""
         self.fault("upload")
-        root._data[...] = host
+        self._copy(root._data, host, "in upload")
         self.uploads += 1
         self.clock += self.machine.to_device.seconds(host.nbytes) * self.slow_link
 
     def download(self, root: PretendArray, host: np.ndarray[Any, Any]) -> None:
         """Copy bytes out; counted and timed."""
         self.fault("download")
-        host[...] = root._data
+        self._copy(host, root._data, "in download")
         self.downloads += 1
         self.clock += self.machine.to_host.seconds(host.nbytes) * self.slow_link
 
+    def _copy(self, target: np.ndarray[Any, Any], source: np.ndarray[Any, Any], where: str) -> None:
+        """Copy in two halves: something may go wrong between them."""
+        half = source.size // 2
+        target[:half] = source[:half]
+        self.fault(where)
+        target[half:] = source[half:]
+
     def compact(self, raw: PretendArray) -> PretendArray:
         """Return a C-contiguous copy."""
-        return PretendArray(self._host.compact(raw._data))
+        made = self._host.compact(raw._data)
+        if self.memory is not None:
+            self.memory.take(made)
+        return PretendArray(made)
 
     def shares(self, raw: PretendArray, other: PretendArray) -> bool:
         """Return True if both lie in one allocation."""
@@ -184,7 +256,9 @@ class PretendBackend:
         return self.clock
 
     def release(self) -> None:
-        """There is no pool."""
+        """Give the pool back, where a test has one played."""
+        if self.memory is not None:
+            self.memory.release()
 
 
 def _no_fault(where: str) -> None:

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from xpu._backends import Backend
-from xpu._block import lift
 from xpu._calibrate._fit import Sample, Series
 from xpu._calibrate._host import operands, written
 from xpu._calibrate._probes import Probe
 from xpu._op import Shaped
 from xpu._processor import Link, Processor
+from xpu._transfer import lift
 
 __all__ = ["LINK_SIZES", "Timer", "link", "time_on_card", "with_warmup"]
 

@@ -11,19 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from xpu._backends import HOST, accelerator, backend, backend_of
+from xpu._backends import HOST, Backend, accelerator, backend, backend_of
+from xpu._backends._lost import lose
 from xpu._block import (
     Handle,
     devices_of,
+    evict,
     home,
     host_view,
-    lower,
     read,
     settle,
     shaped,
     shared,
     taken,
     write,
+    writing,
 )
 from xpu._config import current
 from xpu._device import CPU, Device, parse
@@ -31,8 +33,9 @@ from xpu._dispatch import call, unborn
 from xpu._gate import gate
 from xpu._op import OPS, POSTPONED, POSTPONED_BYTES, host_only
 from xpu._ops._make import Function, function, view
+from xpu._transfer import lower
 from xpu._wrap import enclose, host_call, kinds, own, wrap
-from xpu.errors import DeviceError, text
+from xpu.errors import DeviceError, DeviceLostError, text
 
 __all__ = ["array", "asarray", "to_device"]
 
@@ -156,6 +159,8 @@ def to_device(x: Any, device: Device | str, *, function: str = "to_device") -> A
     ------
     DeviceError
         If there is no such device, or it cannot hold the dtype (a ``ValueError``).
+    DeviceLostError
+        If the device stopped answering.
     """
     target = backend(parse(device, function))
     view_ = home(x)
@@ -166,17 +171,30 @@ def to_device(x: Any, device: Device | str, *, function: str = "to_device") -> A
         raise DeviceError(
             text(function, f"dtype {kind} cannot leave the host for {target.device}", "Keep it on 'cpu'.")
         )
-    raw = read(x, target)
     is_scalar = isinstance(x, kinds.scalar)
     if HOST is target:
-        raw = np.array(raw, copy=True)
+        raw: Any = np.array(read(x, HOST), copy=True)
         raw = raw[()] if is_scalar else raw
     else:
-        raw = target.compact(raw)
+        raw = _copied_there(x, target, function)
     made = own(raw, scalar=is_scalar)
     if not host_only(kind) and not isinstance(raw, np.generic):
         shared(made).block.pin = target.device
     return made
+
+
+def _copied_there(x: Any, target: Backend, function: str) -> Any:
+    try:
+        try:
+            return target.compact(read(x, target))
+        except target.out_of_memory:
+            evict(target.device)
+            target.release()
+            return target.compact(read(x, target))
+    except target.lost as error:
+        lose(target.device, str(error))
+        problem = f"{target.device} does not answer ({error}); the array is where it was"
+        raise DeviceLostError(text(function, problem, "Restart the process to use the device again.")) from error
 
 
 def asarray(
@@ -258,9 +276,10 @@ def _where_forced(made: Any, dtype: np.dtype[Any]) -> Any:
     target = None if settings.device in ("auto", "cpu") or host_only(dtype) else accelerator(settings)
     if target is not None:
         # Where it cannot go it stays: its first use will say what is wrong.
-        with contextlib.suppress(*target.out_of_memory, *target.lost, *target.failures):
+        no_matter = contextlib.suppress(*target.out_of_memory, *target.lost, *target.failures)
+        with no_matter, writing([shared(made).block], target) as begin:
             write(made, target)
-            shared(made).block.written(target.device)
+            begin()
     return made
 
 

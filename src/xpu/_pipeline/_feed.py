@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from xpu._backends import HOST, Backend, accelerator, backend_of, machine_for
-from xpu._block import Handle, devices_of, ledger, lift, lower, read
+from xpu._block import Handle, devices_of, read
 from xpu._config import Recorder, config, current, listening
 from xpu._device import CPU
 from xpu._ops import creation
 from xpu._pipeline._lanes import Lanes, lanes_for
 from xpu._trace import Event, user_line
+from xpu._transfer import ledger, lift, lower
 from xpu._wrap import own
 from xpu.errors import text
 
