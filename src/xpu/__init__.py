@@ -167,8 +167,8 @@ __all__ = [
 
 # Loaded on first use, as NumPy does: most programs need few of them.
 _SUBMODULES = frozenset({
-    "char", "ctypeslib", "dask", "dtypes", "emath", "exceptions", "fft", "lib", "ma", "ndimage", "nn", "polynomial",
-    "random",    "rec", "signal", "strings", "testing", "typing",
+    "char", "ctypeslib", "dask", "dtypes", "einops", "emath", "exceptions", "fft", "lib", "ma", "ndimage", "nn",
+    "polynomial", "random", "rec", "signal", "strings", "testing", "typing",
 })
 # Functions of files that most programs do not need.
 _LATE = {

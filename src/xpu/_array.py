@@ -12,7 +12,8 @@ import numpy as np
 
 from xpu._backends import HOST, backend
 from xpu._block import anchor, devices_of, home, read, shared, taken
-from xpu._device import CPU, Device
+from xpu._config import current
+from xpu._device import CPU, Device, parse
 from xpu._gate import gate
 from xpu._hot import binary, follow, get_item, in_place, reflected, set_item, unary
 from xpu._interop import array_function, array_ufunc
@@ -120,11 +121,15 @@ class ndarray(Methods, metaclass=_Arrays):
 
     @property
     def device(self) -> Device:
-        """Where the bytes are valid now (the host, where they are valid there too)."""
+        """Where the bytes are valid now: where settings put every operation, if there, else the host, if there."""
         where = devices_of(self)
         view = home(self)
         if view is not None and view.block.pin is not None:
             return view.block.pin
+        if len(where) > 1:  # a value read by the host must not seem to have moved
+            asked = current().device
+            if asked != "auto" and parse(asked) in where:
+                return parse(asked)
         return CPU if CPU in where or not where else next(iter(where))
 
     @property
@@ -258,6 +263,23 @@ class ndarray(Methods, metaclass=_Arrays):
     def __dlpack_device__(self) -> tuple[int, int]:
         device = self.device
         return (2, device.index) if device.kind == "cuda" else (1, 0)
+
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """Return the values for reading, as data frames' method of that name: matplotlib asks for it."""
+        return self.__array__()
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What `numba` asks of an argument: functions it compiles take xpu arrays, on the host."""
+        return importlib.import_module("xpu._kernels._numba_arrays").type_of(self)
+
+    def _numba_host_(self) -> np.ndarray[Any, Any]:
+        """The memory that compiled code reads and writes."""
+        return anchor(self)
+
+    def __jax_array__(self) -> Any:
+        """What JAX asks of an operand: its own functions and operators take xpu arrays."""
+        return importlib.import_module("jax.numpy").asarray(np.asarray(read(self, HOST)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _revive, (np.asarray(taken(self)), isinstance(self, kinds.scalar))

@@ -20,13 +20,14 @@ Raw = Any
 class Call:
     """One call, taken apart: its operands in order and what it writes."""
 
-    __slots__ = ("args", "handles", "kwargs", "op", "operands", "targets")
+    __slots__ = ("args", "foreign", "handles", "kwargs", "op", "operands", "targets")
 
     def __init__(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.op = op
         self.args = args
         self.kwargs = kwargs
         self.operands: list[Any] = []
+        self.foreign = ""  # the class of an argument that NumPy's protocols handle, such as a data frame
         for value in args:
             self._collect(value)
         for value in kwargs.values():
@@ -45,8 +46,11 @@ class Call:
             if len(value) < _LONG or isinstance(value[0], (Handle, np.ndarray)):
                 for v in value:
                     self._collect(v)
-        elif not isinstance(value, _PLAIN) and backend_of(value) is not None:
-            self.operands.append(value)
+        elif not isinstance(value, _PLAIN):
+            if backend_of(value) is not None:
+                self.operands.append(value)
+            elif hasattr(value, "__array__"):
+                self.foreign = type(value).__name__
 
     def shapes(self) -> list[Shaped]:
         """Shapes and dtypes of all operands."""

@@ -36,6 +36,8 @@ def gap_of(this: Call, shapes: Sequence[Shaped]) -> str:
     op = this.op
     if op.gpu is None:
         return f"the GPU library has no {op.name}"
+    if this.foreign:
+        return f"the GPU library takes no {this.foreign}"
     for name in op.gaps:
         if name in this.kwargs and not _is_default(name, this.kwargs[name]):
             return f"the GPU library's {op.name} has no {name}="

@@ -28,13 +28,17 @@ _IMPORTLIB = "<frozen importlib"
 
 def _mapped_import(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
     """Import as Python does, but hand out xpu for numpy."""
+    found: Any
     if level or name.partition(".")[0] != "numpy":
-        return builtins.__import__(name, globals, locals, fromlist, level)
+        found = builtins.__import__(name, globals, locals, fromlist, level)
+        if "einops" in sys.modules and "xpu.einops" not in sys.modules:
+            importlib.import_module("xpu.einops")  # it has to be told of xpu's arrays
+        return found
     target = importlib.import_module("xpu")
     if not fromlist:
         builtins.__import__(name)  # a submodule that does not exist must fail here
         return target
-    found: Any = target
+    found = target
     for part in name.split(".")[1:]:
         found = getattr(found, part, None)
         if found is None:  # a corner of NumPy that xpu leaves alone

@@ -232,3 +232,13 @@ def test_the_pretend_device_differs_as_cupy_does():
     assert cupys_way(OPS["astype"])(np.array([-1.0, 300.0, np.nan]), np.uint8).tolist() == [0, 255, 0]
     assert cupys_way(OPS["max"])(np.array([1 + 0j, np.nan])) == 1
     assert cupys_way(OPS["add"])(*[np.asfortranarray(np.ones((2, 2)))] * 2).flags.c_contiguous
+
+
+def test_a_value_the_host_read_does_not_seem_to_have_moved():
+    with xpu.config(device="pretend"):
+        x = xpu.arange(5000.0) * 2
+        assert str(x.device) == "pretend:0"
+        assert float(np.asarray(x)[3]) == 6.0
+        assert str(x.device) == "pretend:0"
+    with xpu.config(device="auto"):
+        assert str(x.device) == "cpu"

@@ -12,6 +12,13 @@ from xpu import _dask
 dask = pytest.importorskip("dask", reason="dask is not installed")
 da = pytest.importorskip("dask.array", reason="dask.array is not installed")
 
+ROW = (
+    "dask.array",
+    "chunks are the xpu arrays themselves",
+    "xpu arrays",
+    "yes: chunk by chunk",
+)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def registered():

@@ -264,6 +264,8 @@ def asarray(
         made = kinds.array()
         settle(made, host_view(raw, anchored=True))
         return made
+    if copy is None and not isinstance(obj, (np.ndarray, np.generic)) and hasattr(type(obj), "__array__"):
+        obj = np.asarray(obj)  # asked for a copy itself, an older `__array__` warns
     raw = np.array(obj, dtype, order=order or "K", copy=True)
     if raw.base is not None and not gate.open:
         raw = raw.copy(order="K")

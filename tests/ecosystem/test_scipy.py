@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import scipy.fft
+import scipy.linalg
+import scipy.optimize
+import scipy.sparse
+import scipy.spatial
+import scipy.special
+import scipy.stats
+
+import xpu
+
+ROW = ("SciPy", "read in place", "NumPy arrays; xpu arrays from the ufuncs of `scipy.special`", "no")
+ROW_ARRAY_API = (
+    "SciPy, `SCIPY_ARRAY_API=1`",
+    "read in place, or taken as xpu arrays where SciPy is written for the array API standard",
+    "xpu arrays",
+    "what is written for the standard: `stats.zscore`, `special.logsumexp`, ...; compiled code on the CPU",
+)
+
+
+def test_reading_in_place(x):
+    assert np.shares_memory(np.asarray(x), np.asarray(x))
+    with pytest.raises(ValueError, match="read-only"):
+        np.asarray(x)[0] = 1.0
+
+
+def test_functions_without_the_standard(x, host):
+    tree = scipy.spatial.cKDTree(x)
+    assert tree.query(x[1:])[1].tolist() == [1, 2]
+    for f in (scipy.fft.fft, scipy.stats.zscore, lambda a: scipy.linalg.expm(a[:, :3] / 10)):
+        assert type(f(x)) is np.ndarray
+        np.testing.assert_allclose(f(x), f(host))
+    sparse = scipy.sparse.csr_array(x)
+    np.testing.assert_allclose(sparse @ x[0], host @ host[0])
+    found = scipy.optimize.minimize(lambda p: ((x[0] - p) ** 2).sum(), xpu.zeros(4))
+    np.testing.assert_allclose(found.x, host[0], atol=1e-5)
+
+
+def test_special_ufuncs_give_xpu_arrays(x, host):
+    made = scipy.special.expit(x)
+    assert type(made).__module__ == "xpu"
+    np.testing.assert_allclose(xpu.asnumpy(made), scipy.special.expit(host))
+    assert (made * x).shape == (3, 4)
+
+
+def test_what_numpy_made_goes_on_as_xpus(x):
+    assert type(scipy.fft.fft(x) * x).__module__ == "xpu"
+
+
+def test_functions_of_the_standard(dispatched):
+    assert len(dispatched["scipy"]) > 10
+    for name, found in dispatched["scipy"].items():
+        for device in ("cpu", "pretend"):
+            assert found[device]["kind"] == "xpu", name
+            assert found[device]["agrees"], name
+    assert "pretend:0" in dispatched["scipy"]["stats.zscore"]["pretend"]["ran"]
+    assert "pretend:0" in dispatched["scipy"]["special.logsumexp"]["pretend"]["ran"]
+    assert "pretend:0" not in dispatched["scipy"]["stats.zscore"]["cpu"]["ran"]
