@@ -1,4 +1,4 @@
-"""Whole NumPy programs under NumPy and under xpu, side by side, at three sizes.
+"""Whole NumPy programs under NumPy and under xpu, side by side, at four sizes.
 
 Run ``python benchmarks/programs.py [--rounds 7]``. Every round runs each program once under each, in turn, compiled
 beforehand and with its printing thrown away; figures are ratios of medians.
@@ -21,19 +21,21 @@ import xpu
 from xpu import runner
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples" / "programs"
-# Small, middle and large, as each program counts its own size.
+# Each program counts its own size. Tiny: tens of elements, all overhead. Small: arrays of about 10^4 elements.
+# Middle: about 10^5. Large: 10^6 and more.
 SIZES = {
-    "conjugate_gradient": (40, 300, 1500),
-    "fft_filter": (256, 4096, 262144),
-    "heat": (16, 128, 768),
-    "kmeans": (60, 2000, 50000),
-    "life": (16, 128, 1024),
-    "nbody": (8, 64, 400),
-    "network": (32, 256, 2048),
-    "pca": (50, 1000, 20000),
-    "records": (50, 1000, 20000),
-    "sinkhorn": (20, 150, 900),
+    "conjugate_gradient": (40, 400, 1000, 2000),
+    "fft_filter": (256, 16384, 131072, 1048576),
+    "heat": (16, 100, 320, 1000),
+    "kmeans": (60, 5000, 20000, 100000),
+    "life": (16, 128, 512, 2048),
+    "nbody": (8, 60, 180, 500),
+    "network": (32, 2048, 8192, 65536),
+    "pca": (50, 5000, 50000, 500000),
+    "records": (50, 10000, 50000, 300000),
+    "sinkhorn": (20, 120, 350, 1000),
 }
+NAMES = ("tiny", "small", "middle", "large")
 
 
 def seconds(run: object, path: Path, size: int) -> float:
@@ -66,8 +68,8 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     versions = f"NumPy {np.__version__}, xpu {xpu.__version__}, {os.cpu_count()} CPUs"
     print(f"{versions}; NumPy's time, and xpu's over it, medians of {rounds}")
-    print(f"{'program':20}" + "".join(f"{name:>24}" for name in ("small", "middle", "large")))
-    ratios: list[list[float]] = [[], [], []]
+    print(f"{'program':20}" + "".join(f"{name:>24}" for name in NAMES))
+    ratios: list[list[float]] = [[] for _ in NAMES]
     for name, sizes in SIZES.items():
         cells = []
         for column, size in enumerate(sizes):

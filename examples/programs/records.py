@@ -1,8 +1,11 @@
 """Text, dates and records: dtypes that never leave the host, beside numbers that may."""
 
+import sys
+
 import numpy as np
 
-days = np.arange("2026-01-01", "2026-01-15", dtype="datetime64[D]")
+n = int(sys.argv[1]) if len(sys.argv) > 1 else 14
+days = np.datetime64("2026-01-01") + np.arange(n)
 load = np.round(10 + 3 * np.sin(np.arange(days.size)), 2)
 table = np.zeros(days.size, dtype=[("day", "datetime64[D]"), ("load", float), ("name", "U8")])
 table["day"], table["load"] = days, load

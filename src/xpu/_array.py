@@ -15,7 +15,7 @@ from xpu._block import anchor, devices_of, home, read, shared, taken
 from xpu._config import current
 from xpu._device import CPU, Device, parse
 from xpu._gate import gate
-from xpu._hot import binary, follow, get_item, in_place, reflected, set_item, unary
+from xpu._hot import binary, follow, get_item, in_place, power, reflected, set_item, transposed, unary
 from xpu._interop import array_function, array_ufunc
 from xpu._methods import Methods
 from xpu._op import host_only
@@ -142,7 +142,7 @@ class ndarray(Methods, metaclass=_Arrays):
     @property
     def T(self) -> ndarray:
         """The transpose, a view."""
-        return rest.transpose(self)  # type: ignore[no-any-return]
+        return transposed(self)  # type: ignore[no-any-return]
 
     @property
     def mT(self) -> ndarray:
@@ -318,10 +318,11 @@ class ndarray(Methods, metaclass=_Arrays):
         return operator.index(taken(self))
 
     def __len__(self) -> int:
-        if not self.ndim:
+        shape = self._meta().shape
+        if not shape:
             message = "len() of unsized object"
             raise TypeError(message)
-        return self.shape[0]
+        return shape[0]  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.ndim:
@@ -356,7 +357,7 @@ class ndarray(Methods, metaclass=_Arrays):
     __truediv__ = binary(ew.divide)
     __floordiv__ = binary(ew.floor_divide)
     __mod__ = binary(ew.remainder)
-    __pow__ = binary(ew.power)
+    __pow__ = power(ew.power)
     __matmul__ = binary(ew.matmul)
     __and__ = binary(ew.bitwise_and)
     __or__ = binary(ew.bitwise_or)

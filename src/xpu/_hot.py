@@ -14,18 +14,21 @@ import numpy as np
 
 from xpu._backends import backend_of
 from xpu._block import Handle
+from xpu._elision import LARGE, elided
 from xpu._interop import read_index
-from xpu._memory import LARGE, compute, seen
 from xpu._ops import rest
 from xpu._ops._make import UFunc
-from xpu._wrap import enclose, wrap
+from xpu._wrap import enclose, kinds, wrap
 
-__all__ = ["binary", "follow", "get_item", "in_place", "method", "reflected", "set_item", "unary"]
+__all__ = [
+    "binary", "follow", "get_item", "in_place", "method", "power", "reflected", "scalar_binary", "scalar_reflected",
+    "set_item", "transposed", "unary",
+]  # fmt: skip
 
 _array: Any = None  # `ndarray`
 _plain: Any = None  # `ndarray` while the gate is open: the only test on the hot path
 _NUMPY = np.ndarray  # globals of this file: one look-up less on the hot path
-_weak: tuple[type, ...] = (int, float, complex, bool)
+_weak = frozenset({int, float, complex, bool})
 _simple = frozenset({int, float, complex, bool, str, type(None), tuple, type, np.dtype})
 _ABSENT = object()
 
@@ -46,16 +49,20 @@ def binary(ufunc: UFunc) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
         if type(other) is _plain:
             raw = self._raw
-            if seen.large and raw.nbytes >= LARGE:
-                raw = compute(host, raw, other._raw)
-            else:
-                raw = host(raw, other._raw)
+            if raw.nbytes >= LARGE:
+                result = elided(host, self, other)
+                if result is not None:
+                    return result
+            raw = host(raw, other._raw)
         elif _plain is not None and type(other) in _weak:
             raw = self._raw
-            if seen.large and raw.nbytes >= LARGE:
-                raw = compute(host, raw, other)
-            else:
-                raw = host(raw, other)
+            if raw.nbytes >= LARGE:
+                result = elided(host, self, other)
+                if result is not None:
+                    return result
+            raw = host(raw, other)
+        elif _plain is not None and type(other) is kinds.scalar:
+            raw = host(self._raw, other._raw)
         else:
             return ufunc(self, other) if _takes(other) else NotImplemented
         if type(raw) is _NUMPY:
@@ -75,7 +82,11 @@ def reflected(ufunc: UFunc) -> Callable[[Any, Any], Any]:
         if _plain is None or type(other) not in _weak:
             return ufunc(other, self) if _takes(other) else NotImplemented
         raw = self._raw
-        raw = compute(host, other, raw) if seen.large and raw.nbytes >= LARGE else host(other, raw)
+        if raw.nbytes >= LARGE:
+            result = elided(host, self, other, swapped=True)
+            if result is not None:
+                return result
+        raw = host(other, raw)
         if type(raw) is _NUMPY:
             result = _array()
             result._raw = raw
@@ -94,9 +105,13 @@ def in_place(ufunc: UFunc) -> Callable[[Any, Any], Any]:
         if kind is _plain:
             host(self._raw, other._raw, self._raw)
             return self
-        if _plain is not None and kind in _weak:
-            host(self._raw, other, self._raw)
-            return self
+        if _plain is not None:
+            if kind in _weak:
+                host(self._raw, other, self._raw)
+                return self
+            if kind is kinds.scalar:
+                host(self._raw, other._raw, self._raw)
+                return self
         if not _takes(other):
             return NotImplemented
         ufunc(self, other, out=self)
@@ -105,11 +120,74 @@ def in_place(ufunc: UFunc) -> Callable[[Any, Any], Any]:
     return method
 
 
+def power(ufunc: UFunc) -> Callable[[Any, Any], Any]:
+    """Make ``x ** y``: NumPy's operator knows squares and roots, its ufunc does not."""
+
+    def method(self: Any, other: Any) -> Any:
+        if _plain is None:
+            return ufunc(self, other) if _takes(other) else NotImplemented
+        if type(other) in kinds.both:
+            other = other._raw
+        elif type(other) not in _weak:
+            return ufunc(self, other) if _takes(other) else NotImplemented
+        return wrap(self._raw**other)
+
+    return method
+
+
 def unary(ufunc: UFunc) -> Callable[[Any], Any]:
     """Make ``-x`` of a ufunc."""
+    host: Any = ufunc.op.host
 
     def method(self: Any) -> Any:
-        return ufunc(self)
+        if _plain is None:
+            return ufunc(self)
+        raw = host(self._raw)
+        if type(raw) is not _NUMPY:
+            return wrap(raw)
+        result = _array()
+        result._raw = raw
+        return result
+
+    return method
+
+
+def scalar_binary(python: Callable[[Any, Any], Any], otherwise: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Make ``s + y`` of a scalar: NumPy's scalar arithmetic is many times faster than its ufuncs."""
+
+    def method(self: Any, other: Any) -> Any:
+        if _plain is None:
+            return otherwise(self, other)
+        kind = type(other)
+        if kind is kinds.scalar:
+            raw = python(self._raw, other._raw)
+        elif kind in _weak:
+            raw = python(self._raw, other)
+        else:
+            return otherwise(self, other)
+        if not isinstance(raw, np.generic):
+            return enclose(raw, [])
+        result = kinds.scalar()
+        result._raw = raw
+        return result
+
+    return method
+
+
+def scalar_reflected(
+    python: Callable[[Any, Any], Any], otherwise: Callable[[Any, Any], Any]
+) -> Callable[[Any, Any], Any]:
+    """Make ``2 + s`` of a scalar."""
+
+    def method(self: Any, other: Any) -> Any:
+        if _plain is None or type(other) not in _weak:
+            return otherwise(self, other)
+        raw = python(other, self._raw)
+        if not isinstance(raw, np.generic):
+            return enclose(raw, [])
+        result = kinds.scalar()
+        result._raw = raw
+        return result
 
     return method
 
@@ -125,20 +203,35 @@ def _takes(other: Any) -> bool:
     )
 
 
-# ----------------------------------------------------------------------------- indexing
+# ----------------------------------------------------------------------------- views and indexing
+
+
+def transposed(self: Any) -> Any:
+    """Return ``x.T``."""
+    if _plain is None or type(self) is not _plain:
+        return rest.transpose(self)
+    result = _array()
+    result._raw = self._raw.T
+    return result
+
+
+_DIRECT = frozenset({int, slice, type(None), type(Ellipsis)})
 
 
 def get_item(self: Any, key: Any) -> Any:
     """Return ``x[key]``."""
     kind = type(key)
-    if _plain is not None and (kind is int or kind is slice or (kind is tuple and key)):
+    if _plain is not None and (kind in _DIRECT or (kind is tuple and key)):
         raw = self._raw[key]
-        if type(raw) is _NUMPY:
-            result = _array()
-            result._raw = raw
-            return result
-        return raw
-    return read_index(self, key)
+    elif kind is _plain and key._raw.ndim:
+        raw = self._raw[key._raw]
+    else:
+        return read_index(self, key)
+    if type(raw) is _NUMPY:
+        result = _array()
+        result._raw = raw
+        return result
+    return raw
 
 
 def set_item(self: Any, key: Any, value: Any) -> None:
@@ -160,14 +253,17 @@ def method(function: Callable[..., Any], name: str, summary: str) -> Callable[..
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         given = self._raw if _plain is not None else None
-        if type(given) is not _NUMPY or not _all_simple(args, kwargs):
+        if type(given) is not _NUMPY or ((args or kwargs) and not _all_simple(args, kwargs)):
             return function(self, *args, **kwargs)
         raw = host(given, *args, **kwargs)
-        if type(raw) is not _NUMPY:
+        if type(raw) is _NUMPY:
+            if raw is given:
+                return self
+            result = _array()
+        elif isinstance(raw, np.generic):
+            result = kinds.scalar()
+        else:
             return enclose(raw, [])
-        if raw is given:
-            return self
-        result = _array()
         result._raw = raw
         return result
 
@@ -179,4 +275,8 @@ def _all_simple(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     for value in args:
         if type(value) not in _simple:
             return False
-    return not kwargs or all(type(value) in _simple for value in kwargs.values())
+    if kwargs:
+        for value in kwargs.values():
+            if type(value) not in _simple:
+                return False
+    return True

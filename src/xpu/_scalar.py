@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from xpu._array import ndarray
 from xpu._block import taken
+from xpu._gate import gate
+from xpu._hot import scalar_binary, scalar_reflected
 from xpu._wrap import kinds
 
 __all__ = ["scalar"]
@@ -40,7 +43,16 @@ class scalar(ndarray):
         return format(self._value(), spec)
 
     def _value(self) -> Any:
-        return np.asarray(taken(self))[()]
+        return self._raw if gate.open else np.asarray(taken(self))[()]
+
+    def __bool__(self) -> bool:
+        return bool(self._value())
+
+    def __int__(self) -> int:
+        return int(self._value())
+
+    def __float__(self) -> float:
+        return float(self._value())
 
     def __hash__(self) -> int:  # type: ignore[override]  # arrays do not hash, scalars do
         return hash(self._value())
@@ -69,19 +81,50 @@ class scalar(ndarray):
         message = f"'{type(self._value()).__name__}' object does not support item assignment"
         raise TypeError(message)
 
-    __iadd__ = ndarray.__add__
-    __isub__ = ndarray.__sub__
-    __imul__ = ndarray.__mul__
-    __itruediv__ = ndarray.__truediv__
-    __ifloordiv__ = ndarray.__floordiv__
-    __imod__ = ndarray.__mod__
-    __ipow__ = ndarray.__pow__
-    __iand__ = ndarray.__and__
-    __ior__ = ndarray.__or__
-    __ixor__ = ndarray.__xor__
-    __ilshift__ = ndarray.__lshift__
-    __irshift__ = ndarray.__rshift__
+    __add__ = scalar_binary(operator.add, ndarray.__add__)
+    __sub__ = scalar_binary(operator.sub, ndarray.__sub__)
+    __mul__ = scalar_binary(operator.mul, ndarray.__mul__)
+    __truediv__ = scalar_binary(operator.truediv, ndarray.__truediv__)
+    __floordiv__ = scalar_binary(operator.floordiv, ndarray.__floordiv__)
+    __mod__ = scalar_binary(operator.mod, ndarray.__mod__)
+    __pow__ = scalar_binary(operator.pow, ndarray.__pow__)
+    __and__ = scalar_binary(operator.and_, ndarray.__and__)
+    __or__ = scalar_binary(operator.or_, ndarray.__or__)  # type: ignore[arg-type]
+    __xor__ = scalar_binary(operator.xor, ndarray.__xor__)
+    __lshift__ = scalar_binary(operator.lshift, ndarray.__lshift__)
+    __rshift__ = scalar_binary(operator.rshift, ndarray.__rshift__)
+    __radd__ = scalar_reflected(operator.add, ndarray.__radd__)
+    __rsub__ = scalar_reflected(operator.sub, ndarray.__rsub__)
+    __rmul__ = scalar_reflected(operator.mul, ndarray.__rmul__)
+    __rtruediv__ = scalar_reflected(operator.truediv, ndarray.__rtruediv__)
+    __rfloordiv__ = scalar_reflected(operator.floordiv, ndarray.__rfloordiv__)
+    __rmod__ = scalar_reflected(operator.mod, ndarray.__rmod__)
+    __rpow__ = scalar_reflected(operator.pow, ndarray.__rpow__)
+    __rand__ = scalar_reflected(operator.and_, ndarray.__rand__)
+    __ror__ = scalar_reflected(operator.or_, ndarray.__ror__)  # type: ignore[arg-type]
+    __rxor__ = scalar_reflected(operator.xor, ndarray.__rxor__)
+    __rlshift__ = scalar_reflected(operator.lshift, ndarray.__rlshift__)
+    __rrshift__ = scalar_reflected(operator.rshift, ndarray.__rrshift__)
+    __lt__ = scalar_binary(operator.lt, ndarray.__lt__)
+    __le__ = scalar_binary(operator.le, ndarray.__le__)
+    __gt__ = scalar_binary(operator.gt, ndarray.__gt__)
+    __ge__ = scalar_binary(operator.ge, ndarray.__ge__)
+    __eq__ = scalar_binary(operator.eq, ndarray.__eq__)  # type: ignore[arg-type]
+    __ne__ = scalar_binary(operator.ne, ndarray.__ne__)  # type: ignore[arg-type]
+    __iadd__ = __add__
+    __isub__ = __sub__
+    __imul__ = __mul__
+    __itruediv__ = __truediv__
+    __ifloordiv__ = __floordiv__
+    __imod__ = __mod__
+    __ipow__ = __pow__
+    __iand__ = __and__
+    __ior__ = __or__
+    __ixor__ = __xor__
+    __ilshift__ = __lshift__
+    __irshift__ = __rshift__
     __imatmul__ = ndarray.__matmul__
 
 
 kinds.scalar = scalar
+kinds.both = frozenset({ndarray, scalar})

@@ -11,7 +11,6 @@ from numpy.lib.array_utils import byte_bounds
 from numpy.lib.stride_tricks import as_strided
 
 from xpu._device import CPU
-from xpu._memory import LARGE, compute
 from xpu._op import Op, Work
 
 __all__ = ["NumpyBackend", "host_bytes", "owner"]
@@ -61,8 +60,6 @@ class NumpyBackend:
 
     def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:
         """Call it."""
-        if work.bytes >= LARGE and isinstance(function, np.ufunc) and not kwargs and len(args) == function.nin:
-            return compute(function, *args)
         return function(*args, **kwargs)
 
     def allocate(self, nbytes: int) -> Host:

@@ -17,7 +17,6 @@ from xpu._backends._base import follow
 from xpu._block import Handle
 from xpu._dispatch import call
 from xpu._gate import gate
-from xpu._memory import LARGE, compute, seen
 from xpu._op import OPS, Count, Op
 from xpu._ops._gaps import KEYWORDS, MISSING
 from xpu._wrap import enclose, host_call, kinds
@@ -72,22 +71,20 @@ class UFunc(Function):
         self._others = self.nin - 1 if self.nin < 3 else None
 
     def __call__(self, x: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Run it; plain arrays while everything is on the host are the hot path."""
+        """Run it; arrays and numbers alone, while everything is on the host, are the hot path."""
         if not gate.open:
             return call(self.op, (x, *args), kwargs)
-        if kwargs or type(x) is not kinds.array or len(args) != self._others:
+        if kwargs or len(args) != self._others or type(x) not in kinds.both:
             return host_call(self.op, (x, *args), kwargs)
-        raw = x._raw
-        large = seen.large and raw.nbytes >= LARGE
         if not args:
-            raw = compute(self._host, raw) if large else self._host(raw)
+            raw = self._host(x._raw)
         else:
             other = args[0]
-            if type(other) is kinds.array:
+            if type(other) in kinds.both:
                 other = other._raw
             elif type(other) not in _SCALARS:
                 return host_call(self.op, (x, other), kwargs)
-            raw = compute(self._host, raw, other) if large else self._host(raw, other)
+            raw = self._host(x._raw, other)
         if type(raw) is not np.ndarray:
             return enclose(raw, [])
         result = kinds.array()
