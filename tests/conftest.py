@@ -7,6 +7,8 @@ from hypothesis import HealthCheck, settings
 
 import xpu
 
+pytest.register_assert_rewrite("fault_cases")
+
 settings.register_profile(
     "ci",
     max_examples=int(os.environ.get("XPU_EXAMPLES", "25")),

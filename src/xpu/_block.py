@@ -24,6 +24,7 @@ have locks of their own, the innermost.
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -46,6 +47,16 @@ Raw = Any
 _homing = threading.RLock()  # handles find their blocks
 _listing = threading.RLock()  # which blocks have replicas
 _uses = itertools.count(1)
+
+
+def _after_fork() -> None:
+    """A forked child has none of the threads that may have held these."""
+    global _homing, _listing
+    _homing, _listing = threading.RLock(), threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Block:

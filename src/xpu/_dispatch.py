@@ -30,6 +30,7 @@ from xpu._short import TOO_MUCH, on_few_bytes
 from xpu._trace import Event, user_line
 from xpu._transfer import ledger
 from xpu._wrap import kinds
+from xpu.errors import XpuError
 
 __all__ = ["ALONE", "IN_ONE_PIECE", "ask", "call", "forget_refusals", "plan", "unborn"]
 
@@ -71,11 +72,18 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     start, host_start = (where.seconds(), HOST.seconds()) if settings.recorders else (0.0, 0.0)
     reason = decision.reason
     ticket = learner.begin(where.device, work) if learner.on else None
-    if where is HOST:
-        result = run(this, HOST, work)
-    else:
-        result, where, trouble = run_with_fallback(this, where, work, settings)
-        reason = trouble or reason
+    try:
+        if where is HOST:
+            result = run(this, HOST, work)
+        else:
+            result, where, trouble = run_with_fallback(this, where, work, settings)
+            reason = trouble or reason
+    except XpuError as error:
+        if settings.recorders:
+            known = next(kind for kind in type(error).__mro__ if kind.__module__ == XpuError.__module__)
+            reason = f"no result: {known.__name__}"
+            _record(this, settings, decision, str(where.device), reason, 0.0, (moved, count), None)
+        raise
     if ticket is not None:
         learner.end(ticket, undisturbed=where is planned and ledger.count == count)
     if settings.recorders:

@@ -14,6 +14,7 @@ cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
 from test_programs_of_views import Programs  # noqa: E402
 
 import xpu  # noqa: E402
+from fault_cases import FaultCases  # noqa: E402
 from played_cuda import PlayedCuda, library_has, on_device, seen  # noqa: E402
 from xpu import _backends  # noqa: E402
 from xpu._device import Device  # noqa: E402
@@ -43,6 +44,27 @@ class OnCuda(Programs):
 
 TestProgramsOnCuda = OnCuda.TestCase
 TestProgramsOnCuda.settings = settings(settings.get_profile("ci"), stateful_step_count=25)
+
+
+class TestFaults(FaultCases):
+    """The list of faults, with CuPy's types and exceptions."""
+
+    @pytest.fixture
+    def device(self, cuda):
+        return "cuda"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(2, "CupyOutOfMemory"), (35, "CupyLost"), (3, "CupyLost"), (719, "CupyLost"), (1, None)]
+)
+def test_cudas_errors_are_told_apart(status, kind):
+    from cupy_backends.cuda.api.runtime import CUDARuntimeError
+
+    from xpu._backends._cupy import _translated
+
+    error = CUDARuntimeError(status)
+    translated = _translated(error, Device("cuda:0"))
+    assert translated is error if kind is None else type(translated).__name__ == kind
 
 
 def test_results_are_cupys_arrays_and_stay_there(cuda):

@@ -340,3 +340,15 @@ def test_a_pretend_device_is_not_measured(cache):
         XPU_DEVICE="auto",
     )
     assert done.stdout.split() == ["None", "rtx4090"], done.stderr
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    """A file where the cache folder should be: nothing is written, and the machine is still known."""
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("XPU_CACHE_DIR", str(tmp_path / "file"))
+    named = {"cpu": "x"}
+    with pytest.raises(OSError, match="file"):
+        _store.put(shipped("h200"), named)
+    with pytest.warns(MachineFileWarning, match="cannot be used"):
+        assert _store.saved(named) is None
+    assert (tmp_path / "file").read_text() == "not a folder"

@@ -14,7 +14,9 @@ from typing import Any
 
 from xpu import _machine
 from xpu._backends._base import Backend
+from xpu._backends._lost import lose, lost
 from xpu._backends._numpy import NumpyBackend
+from xpu._backends._probe import NoAnswerError, within_limit
 from xpu._config import Settings
 from xpu._device import CPU, Device, parse
 from xpu._gate import gate
@@ -44,6 +46,7 @@ __all__ = [
 HOST = NumpyBackend()
 _loaded: dict[str, Backend] = {CPU: HOST}
 _lock = threading.RLock()
+_silent: dict[Device, str] = {}  # devices that did not answer, and what was said of it
 _DRIVER_TRACES = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
 
 
@@ -102,6 +105,8 @@ def backend(device: Device) -> Backend:
         with _lock:
             found = _loaded.get(device)
             if found is None:
+                if device in _silent:
+                    raise DeviceError(_silent[device])
                 found = _loaded[device] = _load_pretend(device) if device.kind == "pretend" else _load_cuda(device)
                 gate.accelerate()
     return found
@@ -120,14 +125,24 @@ def _load_cuda(device: Device) -> Backend:
     remedy = "The CPU computes instead; run `xpu doctor` to see what is missing and how to mend it."
     if not _driver_present():
         raise DeviceError(text("devices", f"{str(device)!r} needs an NVIDIA driver, and none is visible", remedy))
-    if not _count_gpus() > device.index:
-        raise DeviceError(text("devices", f"{str(device)!r} is not among the {_count_gpus()} visible GPUs", remedy))
+
+    def load() -> Backend:
+        visible = _count_gpus()
+        if not visible > device.index:
+            raise DeviceError(text("devices", f"{str(device)!r} is not among the {visible} visible GPUs", remedy))
+        try:
+            module = importlib.import_module("xpu._backends._cupy")
+        except (ImportError, OSError, RuntimeError) as error:
+            problem = f"{str(device)!r} needs CuPy, which does not import ({type(error).__name__}: {error})"
+            raise DeviceError(text("devices", problem, remedy)) from error
+        made: Backend = module.CupyBackend(device)
+        return made
+
     try:
-        module = importlib.import_module("xpu._backends._cupy")
-    except (ImportError, OSError, RuntimeError) as error:
-        problem = f"{str(device)!r} needs CuPy, which does not import ({type(error).__name__}: {error})"
-        raise DeviceError(text("devices", problem, remedy)) from error
-    made: Backend = module.CupyBackend(device)
+        made: Backend = within_limit(f"the driver of {device}", load, (DeviceError,))
+    except NoAnswerError as error:
+        _silent[device] = str(error)  # asking again would take as long again
+        raise
     return made
 
 
@@ -162,6 +177,16 @@ def accelerator(settings: Settings) -> Backend | None:
         _warn_once(str(error))
         return None
 
+
+def _after_fork() -> None:
+    """Runs in a forked child: a CUDA context does not survive a fork."""
+    for device, found in _loaded.items():
+        if not found.survives_fork and device not in lost:
+            lose(Device(device), "this process was forked after the device was first used; start it by spawn instead")
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 _warned: set[str] = set()
 

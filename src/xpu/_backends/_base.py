@@ -28,6 +28,10 @@ class Backend(Protocol):
     lost: tuple[type[Exception], ...]
     failures: tuple[type[Exception], ...]
 
+    @property
+    def survives_fork(self) -> bool:
+        """Whether a process forked now could use the device."""
+
     def function(self, op: Op) -> Callable[..., Any] | None:
         """Return the library's function for a row, or None."""
 

@@ -9,20 +9,24 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import cupy
 import numpy as np
+from cupy.cuda.compiler import CompileException
 from cupy.cuda.memory import OutOfMemoryError
 from cupy_backends.cuda.api.runtime import CUDARuntimeError
 
 from xpu._backends._base import follow
 from xpu._backends._cupy_streams import StreamLanes, locked_memory
+from xpu._backends._probe import within_limit
 from xpu._backends._same import as_numpy
 from xpu._device import Device
 from xpu._op import Op, Work
 from xpu._pipeline._staging import StagingPool
+from xpu.errors import DeviceError
 
 __all__ = ["CupyBackend"]
 
@@ -34,9 +38,14 @@ class CupyOutOfMemory(MemoryError):
 
 
 class CupyLost(RuntimeError):
-    """The device does not answer any more (sticky CUDA errors)."""
+    """The device does not answer any more (sticky CUDA errors), or never did."""
 
 
+# CUDA errors that say that this process cannot use the device at all (CUDA runtime API, "Error handling"):
+# cudaErrorInitializationError (3: after a fork, too), InsufficientDriver (35: the driver is older than the runtime),
+# NoDevice (100), InvalidDevice (101), StartupFailure (127), SystemNotReady (802), SystemDriverMismatch (803),
+# CompatNotSupportedOnDevice (804).
+_UNUSABLE = frozenset({3, 35, 100, 101, 127, 802, 803, 804})
 # CUDA errors after which every later call on the context fails: cudaErrorECCUncorrectable (214),
 # IllegalAddress (700), LaunchFailure (719), and the codes around them in the CUDA runtime API's
 # list of errors that "leave the process in an inconsistent state".
@@ -59,6 +68,8 @@ class CupyBackend:
         IndexError,
         AttributeError,
         ImportError,
+        OSError,
+        CompileException,
     )
 
     def __init__(self, device: Device) -> None:
@@ -66,12 +77,44 @@ class CupyBackend:
         self._on = cupy.cuda.Device(device.index)
         self._functions: dict[Op, Callable[..., Any] | None] = {}
         self._local = threading.local()
+        self._awake = False
         self._pool = StagingPool(locked_memory)
 
     @property
     def cuda_device(self) -> Any:
         """CuPy's device, a context manager."""
         return self._on
+
+    @property
+    def survives_fork(self) -> bool:
+        """Whether a process forked now could use the device: not once there is a CUDA context."""
+        return not self._awake
+
+    def _wake(self) -> None:
+        """Make the CUDA context, under a time limit: this is the first call that can hang."""
+
+        def ask() -> None:
+            with self._on:
+                cupy.cuda.runtime.free(0)
+
+        try:
+            within_limit(str(self.device), ask, (CUDARuntimeError,))
+        except DeviceError as error:
+            raise CupyLost(str(error)) from error
+        except CUDARuntimeError as error:
+            raise _translated(error, self.device) from error
+        self._awake = True
+
+    @contextmanager
+    def _here(self) -> Iterator[None]:
+        """Return a region on this device; CUDA's own errors become out-of-memory or a lost device."""
+        if not self._awake:
+            self._wake()
+        try:
+            with self._on:
+                yield
+        except CUDARuntimeError as error:
+            raise _translated(error, self.device) from error
 
     @property
     def staging(self) -> StreamLanes | None:
@@ -100,6 +143,8 @@ class CupyBackend:
 
     def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:
         """Call it on this device; CUDA's own errors become out-of-memory or a lost device."""
+        if not self._awake:
+            self._wake()
         try:
             with self._on:
                 return function(*args, **kwargs)
@@ -108,7 +153,7 @@ class CupyBackend:
 
     def allocate(self, nbytes: int) -> Raw:
         """Return uninitialised bytes from the pool."""
-        with self._on:
+        with self._here():
             return cupy.empty(nbytes, np.uint8)
 
     def root(self, raw: Raw) -> Raw:
@@ -130,7 +175,7 @@ class CupyBackend:
         """Copy host bytes in, staged by CuPy through its pinned pool (so the source is free at once)."""
         if self.staging is not None and self.staging.upload(root, host):
             return
-        with self._on:
+        with self._here():
             root[: host.size].set(host)
             # `set` does not keep its source alive; a pageable source is safe only once copied.
             cupy.cuda.get_current_stream().synchronize()
@@ -139,12 +184,12 @@ class CupyBackend:
         """Copy bytes out; returns when they are there."""
         if self.staging is not None and self.staging.download(root, host):
             return
-        with self._on:
+        with self._here():
             root[: host.size].get(out=host)
 
     def compact(self, raw: Raw) -> Raw:
         """Return a C-contiguous copy, made on the device."""
-        with self._on:
+        with self._here():
             return cupy.array(raw, order="C", copy=True)
 
     def shares(self, raw: Raw, other: Raw) -> bool:
@@ -153,7 +198,7 @@ class CupyBackend:
 
     def seconds(self) -> float:
         """Return the host's clock after the device's queue is empty."""
-        with self._on:
+        with self._here():
             cupy.cuda.get_current_stream().synchronize()
         return time.perf_counter()
 
@@ -176,8 +221,8 @@ def _translated(error: CUDARuntimeError, device: Device) -> Exception:
     if error.status == _CUDA_OUT_OF_MEMORY:
         message = f"{device} is out of memory: {error}"
         return CupyOutOfMemory(message)
-    if error.status in _STICKY:
-        message = f"{device} stopped answering: {error}"
+    if error.status in _STICKY or error.status in _UNUSABLE:
+        message = f"{device} {'stopped answering' if error.status in _STICKY else 'cannot be used'}: {error}"
         return CupyLost(message)
     other: Exception = error
     return other

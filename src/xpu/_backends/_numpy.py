@@ -53,6 +53,7 @@ class NumpyBackend:
     out_of_memory: tuple[type[Exception], ...] = ()
     lost: tuple[type[Exception], ...] = ()
     failures: tuple[type[Exception], ...] = ()
+    survives_fork = True
 
     def function(self, op: Op) -> Callable[..., Any]:
         """Return the row's host function: there always is one."""

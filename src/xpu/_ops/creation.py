@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from xpu._backends import HOST, Backend, accelerator, backend, backend_of
-from xpu._backends._lost import lose
+from xpu._backends._lost import lose, lost
 from xpu._block import (
     Handle,
     devices_of,
@@ -185,6 +185,8 @@ def to_device(x: Any, device: Device | str, *, function: str = "to_device") -> A
 
 def _copied_there(x: Any, target: Backend, function: str) -> Any:
     try:
+        if target.device in lost:
+            raise DeviceLostError(text(function, f"{target.device} was lost ({lost[target.device]})", _RESTART))
         try:
             return target.compact(read(x, target))
         except target.out_of_memory:
@@ -194,7 +196,10 @@ def _copied_there(x: Any, target: Backend, function: str) -> Any:
     except target.lost as error:
         lose(target.device, str(error))
         problem = f"{target.device} does not answer ({error}); the array is where it was"
-        raise DeviceLostError(text(function, problem, "Restart the process to use the device again.")) from error
+        raise DeviceLostError(text(function, problem, _RESTART)) from error
+
+
+_RESTART = "Restart the process to use the device again."
 
 
 def asarray(
