@@ -88,15 +88,13 @@ from xpu._ops.rest import (
     unique_all, unique_counts, unique_inverse, unique_values, unpackbits, unravel_index, unstack, unwrap, var,
     vdot, vecmat, vsplit, vstack, where,
 )
-from xpu._trace import (
-    profile,
-)
 
 if TYPE_CHECKING:
     from xpu._explain import explain, no_transfers
     from xpu._kernels._fuse import fuse
     from xpu._kernels._vectorize import vectorize
     from xpu._pipeline._feed import pipeline, prefetch
+    from xpu._profile import profile
     from xpu import (
         char, ctypeslib, dtypes, emath, exceptions, fft, lib, ma, ndimage, nn, polynomial, random, rec, signal, strings,
         testing, typing,
@@ -172,7 +170,7 @@ _SUBMODULES = frozenset({
 })
 # Functions of files that most programs do not need.
 _LATE = {
-    "explain": "xpu._explain", "no_transfers": "xpu._explain",
+    "explain": "xpu._explain", "no_transfers": "xpu._explain", "profile": "xpu._profile",
     "fuse": "xpu._kernels._fuse", "pipeline": "xpu._pipeline._feed", "prefetch": "xpu._pipeline._feed",
     "vectorize": "xpu._kernels._vectorize",
 }

@@ -75,8 +75,8 @@ class Recorder:
     def record(self, event: Any) -> None:
         """Take one event."""
 
-    def moved(self, nbytes: int) -> None:
-        """Take the size of one transfer."""
+    def moved(self, transfer: Any) -> None:
+        """Take one transfer, whether an operation or a read by Python caused it."""
 
     def ran(self, event: Any, call: Any, result: Any, work: Any) -> None:
         """Take a call that has run, with its operands and its result; not told of views."""

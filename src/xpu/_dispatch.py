@@ -8,12 +8,11 @@ chooses a device.
 from __future__ import annotations
 
 import importlib
-import time
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpu._backends import HOST, Backend, accelerator, backend, machine_for
+from xpu._backends import HOST, Backend, accelerator, backend, machine_for, now
 from xpu._backends._lost import lost, tell
 from xpu._block import Block, Handle, View, devices_of, home, shared
 from xpu._call import Call
@@ -68,8 +67,8 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     decision, where, work = plan(this, settings)
     if work.bytes > IN_ONE_PIECE and (made := _in_pieces(this, settings)) is not NotImplemented:
         return made
-    planned, moved, count = where, ledger.nbytes, ledger.count
-    start, host_start = (where.seconds(), HOST.seconds()) if settings.recorders else (0.0, 0.0)
+    planned, count = where, ledger.count
+    before = _Before.calling(where) if settings.recorders else None
     reason = decision.reason
     ticket = learner.begin(where.device, work) if learner.on else None
     try:
@@ -86,9 +85,10 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise
     if ticket is not None:
         learner.end(ticket, undisturbed=where is planned and ledger.count == count)
-    if settings.recorders:
-        actual = where.seconds() - (start if where is planned else host_start)
-        _record(this, settings, decision, str(where.device), reason, actual, (moved, count), (result, work))
+    if before is not None:
+        ended = now(where)
+        actual = where.seconds() - before.device if where is planned is not HOST else ended - before.start
+        _record(this, settings, decision, str(where.device), reason, actual, before, ended, (result, work))
     return result
 
 
@@ -199,7 +199,7 @@ def _stay(this: Call, settings: Settings) -> Any:
     operand = next((h for h in this.handles), None)
     where = devices_of(operand) if operand is not None else {CPU}
     work = Work("host", np.dtype(np.float64), 0.0, 0.0)
-    start, moved, count = time.perf_counter(), ledger.nbytes, ledger.count
+    before = _Before.calling(HOST) if settings.recorders else None
     if CPU in where or operand is None:
         result = run(this, HOST, work)
         device = CPU
@@ -208,10 +208,11 @@ def _stay(this: Call, settings: Settings) -> Any:
         result = on_ghosts(this)
         if result is NotImplemented:
             return call(COPYING[this.op], this.args, this.kwargs)
-    if settings.recorders:
+    if before is not None:
         decision = Decision("cpu", "a view: nothing runs", 0.0, 0.0, (0.0, 0.0))
-        actual = time.perf_counter() - start if device == CPU else 0.0  # not a device clock's time
-        _record(this, settings, decision, str(device), decision.reason, actual, (moved, count), None)
+        ended = now(HOST)
+        actual = ended - before.start if device == CPU else 0.0  # not a device clock's time
+        _record(this, settings, decision, str(device), decision.reason, actual, before, ended, None)
     return result
 
 
@@ -244,6 +245,21 @@ def _c_strides(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
+class _Before(NamedTuple):
+    """Clocks and counters before a call."""
+
+    start: float
+    device: float
+    nbytes: int
+    transfers: int
+    seconds: float
+
+    @classmethod
+    def calling(cls, where: Backend) -> _Before:
+        """Read them."""
+        return cls(now(where), where.seconds(), ledger.nbytes, ledger.count, ledger.seconds)
+
+
 def _record(
     this: Call,
     settings: Settings,
@@ -251,7 +267,8 @@ def _record(
     device: str,
     reason: str,
     actual: float,
-    before: tuple[int, int],
+    before: _Before,
+    ended: float,
     ran: tuple[Any, Work] | None,
 ) -> None:
     event = Event(
@@ -260,10 +277,15 @@ def _record(
         reason,
         decision.seconds,
         actual,
-        ledger.nbytes - before[0],
-        ledger.count - before[1],
+        ledger.nbytes - before.nbytes,
+        ledger.count - before.transfers,
         tuple(s.shape for s in this.shapes()),
         user_line(),
+        before.start,
+        ended,
+        ledger.seconds - before.seconds,
+        decision.cpu_seconds,
+        decision.accelerator_seconds,
     )
     for recorder in settings.recorders:
         recorder.record(event)

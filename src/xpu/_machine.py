@@ -63,6 +63,28 @@ class Machine:
         with open(path, "w", encoding="utf-8") as file:
             file.write(json.dumps(self.to_dict(), indent=2) + "\n")
 
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw, per cost class, the predicted time on each device and the sizes at which they break even.
+
+        Parameters
+        ----------
+        path : path, optional
+            Write the picture there.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The picture.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        import importlib  # pictures need everything above this file, and few programs draw any
+
+        return importlib.import_module("xpu._plots").break_even_curves(self, path)
+
     def __str__(self) -> str:
         rows = [f"{self.name}: {self.title}"]
         for role, processor in (("cpu", self.cpu), ("accelerator", self.accelerator)):

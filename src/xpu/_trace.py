@@ -1,16 +1,13 @@
-"""What ran where, and why: events, the profile that collects them, and its table."""
+"""What ran where and why, and what moved: the records that a profile collects, and how numbers are written."""
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict, dataclass, field
-from types import TracebackType
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from xpu._config import Recorder, listening
-
-__all__ = ["Event", "profile", "user_line"]
+__all__ = ["Event", "Transfer", "seconds", "size", "user_line"]
 
 _PACKAGE = os.path.dirname(__file__)
 
@@ -37,6 +34,14 @@ class Event:
         Shapes of the operands.
     line : str
         ``file:line`` of the user's code.
+    start, end : float
+        Seconds on the clock that host, devices and link share (see `xpu.profile`).
+    transfer_seconds : float
+        What of `actual` was transfers.
+    cpu_seconds, accelerator_seconds : float
+        Predicted run time on each device, without transfers; NaN where it cannot run.
+    summary : bool
+        It sums up other events (a pipeline), and its time is theirs.
     """
 
     op: str
@@ -48,6 +53,42 @@ class Event:
     transfers: int
     shapes: tuple[tuple[int, ...], ...] = ()
     line: str = ""
+    start: float = 0.0
+    end: float = 0.0
+    transfer_seconds: float = 0.0
+    cpu_seconds: float = float("nan")
+    accelerator_seconds: float = float("nan")
+    summary: bool = False
+
+    @property
+    def run_seconds(self) -> float:
+        """Seconds of the run itself, without transfers."""
+        return max(0.0, self.actual - self.transfer_seconds)
+
+
+class Transfer(NamedTuple):
+    """One transfer.
+
+    Attributes
+    ----------
+    start : float
+        Seconds on the clock of the events.
+    seconds : float
+        How long it took; NaN where it was only queued (a pipeline on a GPU).
+    nbytes : int
+        Bytes moved.
+    source, target : str
+        Devices.
+    line : str
+        ``file:line`` of the user's code that caused it.
+    """
+
+    start: float
+    seconds: float
+    nbytes: int
+    source: str
+    target: str
+    line: str = ""
 
 
 def user_line() -> str:
@@ -56,95 +97,6 @@ def user_line() -> str:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
-
-
-@dataclass
-class profile(Recorder):
-    """Context manager that records every decision made inside.
-
-    Attributes
-    ----------
-    events : list of Event
-        In order.
-    bytes_moved : int
-        Bytes transferred, both directions together, reads by Python (``float(x)``, `print`) included.
-
-    Examples
-    --------
-    >>> import xpu
-    >>> with xpu.profile() as p:
-    ...     y = xpu.ones(3) + 1
-    >>> [(e.op, e.device) for e in p.events]
-    [('ones', 'cpu'), ('add', 'cpu')]
-    """
-
-    events: list[Event] = field(default_factory=list)
-    bytes_moved: int = 0
-    _stack: list[listening] = field(default_factory=list, repr=False)
-
-    def __enter__(self) -> profile:
-        scope = listening(self)
-        scope.__enter__()
-        self._stack.append(scope)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.pop().__exit__(kind, error, traceback)
-
-    def record(self, event: Event) -> None:
-        """Take one event."""
-        self.events.append(event)
-
-    def moved(self, nbytes: int) -> None:
-        """Take one transfer, whether an operation or a read by Python caused it."""
-        self.bytes_moved += nbytes
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return events and totals as plain data."""
-        return {"bytes_moved": self.bytes_moved, "events": [asdict(e) for e in self.events]}
-
-    def to_json(self) -> str:
-        """Return events and totals as JSON text."""
-        import json  # only for who asks: import xpu stays cheap
-
-        return json.dumps(self.to_dict(), indent=1)
-
-    def rows(self) -> list[tuple[str, str, int, float, float, int, str]]:
-        """Sum up the events by operation, device and reason, longest first.
-
-        Returns
-        -------
-        list of tuple
-            (op, device, calls, predicted seconds, actual seconds, bytes moved, reason).
-        """
-        sums: dict[tuple[str, str, str], list[float]] = {}
-        for e in self.events:
-            entry = sums.setdefault((e.op, e.device, e.reason), [0, 0.0, 0.0, 0])
-            entry[0] += 1
-            entry[1] += e.predicted if e.predicted == e.predicted else 0.0
-            entry[2] += e.actual
-            entry[3] += e.bytes_moved
-        rows = [
-            (op, device, int(n), predicted, actual, int(moved), reason)
-            for (op, device, reason), (n, predicted, actual, moved) in sums.items()
-        ]
-        return sorted(rows, key=lambda row: -row[4])
-
-    def __str__(self) -> str:
-        lines = [f"{'op':18} {'device':10} {'calls':>6} {'predicted':>11} {'actual':>11} {'moved':>10}  reason"]
-        for op, device, calls, predicted, actual, moved, reason in self.rows():
-            lines.append(
-                f"{op:18} {device:10} {calls:6d} {seconds(predicted):>11} {seconds(actual):>11} "
-                f"{size(moved):>10}  {reason}"
-            )
-        total = sum(e.actual for e in self.events)
-        lines.append(f"{len(self.events)} calls, {seconds(total)}, {size(self.bytes_moved)} moved")
-        return "\n".join(lines)
 
 
 def seconds(value: float) -> str:

@@ -7,15 +7,17 @@ and a download that fails leaves the device's.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
 import numpy as np
 
-from xpu._backends import HOST, Backend
+from xpu._backends import HOST, Backend, now
 from xpu._backends._lost import lose, lost
 from xpu._config import current
 from xpu._device import CPU, Device
+from xpu._trace import Transfer, user_line
 from xpu.errors import DeviceLostError, TransferError, TransferWarning, text, warn_user
 
 __all__ = ["FailedTransfer", "download", "ledger", "lift", "lower", "permit", "upload"]
@@ -29,10 +31,11 @@ class FailedTransfer(TransferError):
 
 
 class _Ledger(threading.local):
-    """Bytes and transfers of this thread so far; dispatch takes differences."""
+    """Bytes, transfers and, while somebody listens, seconds of this thread so far; dispatch takes differences."""
 
     nbytes = 0
     count = 0
+    seconds = 0.0
 
 
 ledger = _Ledger()
@@ -49,11 +52,34 @@ def permit(nbytes: int, source: Device, target: Device) -> None:
         warn_user(TransferWarning(text("config(on_transfer=...)", problem)))
 
 
-def _count(nbytes: int) -> None:
-    ledger.nbytes += nbytes
-    ledger.count += bool(nbytes)
-    for recorder in current().recorders:
-        recorder.moved(nbytes)
+class _Timed:
+    """Times one copy for who listens, and counts it once it is done."""
+
+    __slots__ = ("_before", "_nbytes", "_source", "_target", "_where")
+
+    def __init__(self, where: Backend, source: Device, target: Device, nbytes: int) -> None:
+        self._where, self._source, self._target, self._nbytes = where, source, target, nbytes
+        self._before = (0.0, 0.0)
+        if current().recorders:
+            self._before = (now(HOST), 0.0) if self._queued() else (now(where), where.seconds())
+
+    def _queued(self) -> bool:
+        """Whether nobody waits for the copy: it is a pipeline's, on a stream of its own."""
+        return getattr(self._where, "staging", None) is not None
+
+    def done(self) -> None:
+        """Count it."""
+        ledger.nbytes += self._nbytes
+        ledger.count += bool(self._nbytes)
+        recorders = current().recorders
+        if not recorders or not self._nbytes:
+            return
+        start, before = self._before
+        taken = math.nan if self._queued() else self._where.seconds() - before
+        ledger.seconds += 0.0 if taken != taken else taken
+        transfer = Transfer(start, taken, self._nbytes, str(self._source), str(self._target), user_line())
+        for recorder in recorders:
+            recorder.moved(transfer)
 
 
 def upload(target: Backend, root: Raw, host: Host) -> None:
@@ -65,13 +91,14 @@ def upload(target: Backend, root: Raw, host: Host) -> None:
         If the library cannot; the host's bytes are as they were. Out of memory and a lost device go through as the
         backend raised them: dispatch knows what to do.
     """
+    copy = _Timed(target, CPU, target.device, host.nbytes)
     try:
         target.upload(root, host)
     except (*target.out_of_memory, *target.lost):
         raise
     except target.failures as error:
         raise FailedTransfer(_told(host.nbytes, CPU, target.device, error)) from error
-    _count(host.nbytes)
+    copy.done()
 
 
 def download(source: Backend, root: Raw, host: Host) -> None:
@@ -85,9 +112,10 @@ def download(source: Backend, root: Raw, host: Host) -> None:
         If the device does not answer any more.
     """
     device = source.device
+    if device in lost:
+        raise DeviceLostError(_gone(device, host.nbytes, lost[device]))
     try:
-        if device in lost:
-            raise DeviceLostError(_gone(device, host.nbytes, lost[device]))
+        copy = _Timed(source, device, CPU, host.nbytes)
         source.download(root, host)
     except source.lost as error:
         lose(device, str(error))
@@ -96,7 +124,7 @@ def download(source: Backend, root: Raw, host: Host) -> None:
         if isinstance(error, DeviceLostError):
             raise
         raise FailedTransfer(_told(host.nbytes, device, CPU, error)) from error
-    _count(host.nbytes)
+    copy.done()
 
 
 def _told(nbytes: int, source: Device, target: Device, error: Exception) -> str:

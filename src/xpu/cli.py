@@ -14,8 +14,9 @@ from xpu import demo, runner
 from xpu._config import SETTINGS, current
 from xpu._doctor import doctor_main
 from xpu._explain import Explanation
+from xpu._profile import profile
 from xpu._tables import Table, show
-from xpu._trace import profile, seconds, size
+from xpu._trace import seconds, size
 from xpu.errors import XpuError, nearest, text
 
 __all__ = ["main"]
@@ -118,14 +119,10 @@ def print_devices() -> None:
 
 
 def print_profile(record: profile) -> None:
-    """Print a profile as a table."""
-    rows = [
-        [op, device, str(calls), seconds(predicted), seconds(actual), size(moved), reason]
-        for op, device, calls, predicted, actual, moved, reason in record.rows()
-    ]
-    title = f"{len(record.events)} calls, {size(record.bytes_moved)} moved"
-    columns = ["op", "device", "calls", "predicted", "actual", "moved", "reason"]
-    show(Table(title, columns, rows, (2, 3, 4, 5)))
+    """Print a profile as tables."""
+    for part in record.tables():
+        show(part)
+    print("\n".join(record.notes()))
 
 
 def explained_call(expression: str) -> Explanation:

@@ -12,7 +12,8 @@ from xpu._backends import backend
 from xpu._backends._pretend import PretendBackend
 from xpu._config import config
 from xpu._device import parse
-from xpu._trace import profile, seconds, size
+from xpu._profile import profile
+from xpu._trace import seconds, size
 
 __all__ = ["main", "photograph"]
 

@@ -40,6 +40,7 @@ __all__ = [
     "forget_machines",
     "machine",
     "machine_for",
+    "now",
     "on_new_machine",
 ]
 
@@ -206,6 +207,21 @@ def backend_of(raw: Any) -> Backend | None:
     if kind.__module__.partition(".")[0] == "cupy" and hasattr(raw, "data"):
         return backend(Device(f"cuda:{raw.device.id}"))
     return None
+
+
+def now(where: Backend) -> float:
+    """Return the seconds on the one clock that host, devices and link share.
+
+    It is the host's, once a GPU's queue is empty. Where the pretend device plays a part, its virtual
+    time goes on beside the host's, and the time that the host spends on playing it does not count.
+    """
+    played: Any = _loaded.get("pretend:0")
+    if played is None:
+        return where.seconds()
+    if played.frozen is not None:
+        return float(played.frozen + played.clock)
+    own = HOST.seconds() if where is played else where.seconds()
+    return float(own - played.acted + played.clock)
 
 
 def devices() -> list[Device]:

@@ -7,6 +7,7 @@ what the machine profile predicts, and fails on demand (`faults`).
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -158,6 +159,9 @@ class PretendBackend:
         self.device = device
         self.machine = machine
         self.clock = 0.0
+        self.acted = 0.0  # seconds that the host spent on playing the device
+        self.frozen: float | None = None  # the host's time of its own, while work is queued on a lane
+        self.pinned = False  # whether copies go through page-locked memory (a lane's do)
         self.uploads = self.downloads = 0
         self.fault: Callable[[str], None] = _no_fault
         self.missing: frozenset[str] = frozenset()
@@ -180,14 +184,18 @@ class PretendBackend:
     def run(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], work: Work) -> Any:
         """Call NumPy on the arrays behind; the clock advances by the predicted time."""
         seen: dict[int, PretendArray] = {}
-        inside = [_inside(a, seen) for a in args]
+        began = time.perf_counter()
         try:
-            self.fault("run")
-        except PretendTorn:
-            for position in OPS[work.op].writes:
-                inside[position].reshape(-1)[::2] = 0
-            raise
-        result = function(*inside, **{k: _inside(v, seen) for k, v in kwargs.items()})
+            inside = [_inside(a, seen) for a in args]
+            try:
+                self.fault("run")
+            except PretendTorn:
+                for position in OPS[work.op].writes:
+                    inside[position].reshape(-1)[::2] = 0
+                raise
+            result = function(*inside, **{k: _inside(v, seen) for k, v in kwargs.items()})
+        finally:
+            self.acted += time.perf_counter() - began
         if self.machine.accelerator is not None:
             self.clock += self.machine.accelerator.seconds(work)
         made = _outside(result, seen)
@@ -224,21 +232,22 @@ class PretendBackend:
         self.fault("upload")
         self._copy(root._data, host, "in upload")
         self.uploads += 1
-        self.clock += self.machine.to_device.seconds(host.nbytes) * self.slow_link
+        self.clock += self.machine.to_device.seconds(host.nbytes, pinned=self.pinned) * self.slow_link
 
     def download(self, root: PretendArray, host: np.ndarray[Any, Any]) -> None:
         """Copy bytes out; counted and timed."""
         self.fault("download")
         self._copy(host, root._data, "in download")
         self.downloads += 1
-        self.clock += self.machine.to_host.seconds(host.nbytes) * self.slow_link
+        self.clock += self.machine.to_host.seconds(host.nbytes, pinned=self.pinned) * self.slow_link
 
     def _copy(self, target: np.ndarray[Any, Any], source: np.ndarray[Any, Any], where: str) -> None:
         """Copy in two halves: something may go wrong between them."""
-        half = source.size // 2
+        began, half = time.perf_counter(), source.size // 2
         target[:half] = source[:half]
         self.fault(where)
         target[half:] = source[half:]
+        self.acted += time.perf_counter() - began
 
     def compact(self, raw: PretendArray) -> PretendArray:
         """Return a C-contiguous copy."""
@@ -254,6 +263,15 @@ class PretendBackend:
     def seconds(self) -> float:
         """Return the virtual clock."""
         return self.clock
+
+    def freeze(self) -> None:
+        """Let the host's time stand still: what runs now is played, and took place on another lane."""
+        self.frozen = time.perf_counter() - self.acted
+
+    def thaw(self) -> None:
+        """Let it go on from where it stood."""
+        if self.frozen is not None:
+            self.acted, self.frozen = time.perf_counter() - self.frozen, None
 
     def release(self) -> None:
         """Give the pool back, where a test has one played."""

@@ -310,6 +310,8 @@ def _record(target: Backend, lanes: Lanes, total: float, moved: int, transfers: 
     busy = lanes.busy()
     link = max(busy["up"], busy["down"]) / total
     reason = f"link busy {link:.0%}, GPU busy {busy['compute'] / total:.0%}"
-    event = Event("pipeline", str(target.device), reason, float("nan"), total, moved, transfers, (), user_line())
+    event = Event(
+        "pipeline", str(target.device), reason, float("nan"), total, moved, transfers, (), user_line(), summary=True
+    )
     for recorder in settings.recorders:
         recorder.record(event)

@@ -54,16 +54,14 @@ class VirtualLanes:
         now = target.clock
         start = max(self._ends[lane], now, 0.0 if after is None else after)
         target.clock = start
-        copies = target.uploads + target.downloads
+        target.pinned = lane != "compute"
+        target.freeze()
         try:
             result = work()
             end = target.clock
-            if lane != "compute":
-                link = target.machine.to_device if lane == "up" else target.machine.to_host
-                latency = link.latency * (target.uploads + target.downloads - copies)
-                end = start + latency + (end - start - latency) * link.bandwidth / link.pinned_bandwidth
         finally:
-            target.clock = now
+            target.thaw()
+            target.clock, target.pinned = now, False
         self._ends[lane] = end
         self._busy[lane] += end - start
         return result, end
