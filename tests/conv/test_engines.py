@@ -8,13 +8,18 @@ from conv_reference import FORMS, check, geometries, operand
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from xpu.conv import ENGINES, ConvGeometry, _threads, execute, plan_conv
+from xpu.conv import ENGINES, ConvGeometry, _onednn_library, _threads, execute, plan_conv
 from xpu.conv._compiled import wait
 
-# Compiled or read from the disk before anything is counted; without numba the engine refuses.
+# Compiled, loaded or read from the disk before anything is counted; without their library the engines refuse.
 COMPILED = wait()
+MISSING = {"compiled": "" if COMPILED else "numba is not installed", "onednn": _onednn_library.problem()}
 
-NAMES = [name for name, engine in ENGINES.items() if engine.device in ("any", "cpu")]
+NAMES = [
+    pytest.param(name, marks=pytest.mark.skipif(bool(MISSING.get(name)), reason=MISSING.get(name) or "it is there"))
+    for name, engine in ENGINES.items()
+    if engine.device in ("any", "cpu")
+]
 # Winograd's transforms and the FFT spread rounding over the whole result.
 FACTOR = {"winograd": 60.0, "winograd-jit": 60.0, "fft": 30.0}
 
@@ -39,7 +44,7 @@ def test_an_engine_agrees_with_the_definition(name: str, g: ConvGeometry, seed: 
     run(name, g, seed, (one, two))
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if "winograd" in n])
+@pytest.mark.parametrize("name", [n for n in ENGINES if "winograd" in n])
 @settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(["forward", "input"]),

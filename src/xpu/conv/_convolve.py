@@ -74,7 +74,7 @@ def conv(
         x = x[None]
     geometry = conv_geometry(function, rank, x.shape, w.shape, x.dtype, w.dtype, **options)
     _check_bias(function, bias, geometry.out_channels, geometry)
-    y = _add_bias(execute(plan(geometry), xp, x, w), bias, geometry)
+    y = execute(plan(geometry), xp, x, w, bias)
     return y[0] if single else y
 
 
@@ -120,7 +120,7 @@ def conv_transpose(
         longer = xp.zeros(geometry.y_shape, dtype=x.dtype)
         longer[tuple(slice(0, n) for n in x.shape)] = x
         x = longer
-    y = _add_bias(execute(plan(geometry), xp, x, w), bias, geometry)
+    y = execute(plan(geometry), xp, x, w, bias)
     return y[0] if single else y
 
 
@@ -194,9 +194,3 @@ def _check_bias(function: str, bias: Array | None, channels: int, g: ConvGeometr
         )
         raise ConvShapeError(message)
 
-
-def _add_bias(y: Array, bias: Array | None, g: ConvGeometry) -> Array:
-    if bias is None:
-        return y
-    y += bias if g.layout == "NHWC" else bias.reshape((-1, *(1,) * g.rank))
-    return y

@@ -20,6 +20,7 @@ from xpu.conv._engine import Engine, Rates
 from xpu.conv._fft import FftEngine
 from xpu.conv._gemm import GemmEngine
 from xpu.conv._geometry import ConvGeometry
+from xpu.conv._onednn import OnednnEngine
 from xpu.conv._winograd import WinogradEngine
 
 __all__ = ["ENGINES", "ConvPlan", "execute", "plan_conv", "register"]
@@ -36,6 +37,7 @@ ENGINES: dict[str, Engine] = {
         GemmEngine(),
         FftEngine(),
         WinogradEngine(),
+        OnednnEngine(),
     )
 }
 
@@ -195,7 +197,7 @@ def _decide(
     return ConvPlan(geometry, best, space[best], order, tuple(refused.items()))
 
 
-def execute(plan: ConvPlan, xp: Namespace, first: Array, second: Array) -> Array:
+def execute(plan: ConvPlan, xp: Namespace, first: Array, second: Array, bias: Array | None = None) -> Array:
     """Run a plan.
 
     Parameters
@@ -206,13 +208,22 @@ def execute(plan: ConvPlan, xp: Namespace, first: Array, second: Array) -> Array
         numpy or cupy, whichever the operands belong to.
     first, second : array
         Of ``plan.geometry.operand_shapes`` and its dtype; any strides.
+    bias : array, optional
+        One number per channel of the result, added to it; not for the gradient of a weight.
 
     Returns
     -------
     array
         Of ``plan.geometry.result_shape``.
     """
-    return ENGINES[plan.engine].run(xp, plan.geometry, first, second)
+    engine, g = ENGINES[plan.engine], plan.geometry
+    if bias is None:
+        return engine.run(xp, g, first, second)
+    if isinstance(engine, OnednnEngine):
+        return engine.run_with_bias(xp, g, first, second, bias)
+    y = engine.run(xp, g, first, second)
+    y += bias if g.layout == "NHWC" else bias.reshape((-1, *(1,) * g.rank))
+    return y
 
 
 def with_measured(plan: ConvPlan, seconds: dict[str, float]) -> ConvPlan:
