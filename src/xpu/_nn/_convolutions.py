@@ -14,6 +14,7 @@ from xpu._config import current
 from xpu._op import Op, Shaped, Work
 from xpu._ops._make import Function
 from xpu.conv._cudnn import CudnnEngine
+from xpu.conv._cudnn_library import CudnnRefusedError, CudnnUnavailableError
 from xpu.conv._cudnn_problem import CudnnOptions
 
 __all__ = ["backward_input", "backward_weight", "forward", "plan_for", "transposed"]
@@ -32,13 +33,24 @@ def plan_for(raw: Raw) -> Callable[[conv.ConvGeometry], conv.ConvPlan]:
     if isinstance(raw, np.ndarray):
         return conv.plan_conv
     settings = current()
-    _with_cudnn(settings.tf32, settings.deterministic)
-    return functools.partial(conv.plan_conv, device="cuda")
+    return functools.partial(_plan_on_gpu, _cudnn(settings.tf32, settings.deterministic))
 
 
-@functools.lru_cache(maxsize=1)
-def _with_cudnn(tf32: bool, deterministic: bool) -> None:
-    conv.register(CudnnEngine(CudnnOptions(tf32=tf32, deterministic=deterministic)))
+@functools.lru_cache(maxsize=4)
+def _cudnn(tf32: bool, deterministic: bool) -> CudnnEngine:
+    """Return the engine for these settings; each stands under a name of its own, so threads may differ in them."""
+    engine = CudnnEngine(CudnnOptions(tf32=tf32, deterministic=deterministic))
+    conv.register(engine)
+    return engine
+
+
+def _plan_on_gpu(mine: CudnnEngine, geometry: conv.ConvGeometry) -> conv.ConvPlan:
+    """Plan with the cuDNN of these settings alone; what it refuses while planning is computed without it."""
+    every = {name for name, engine in tuple(conv.ENGINES.items()) if isinstance(engine, CudnnEngine)}
+    try:
+        return conv.plan_conv(geometry, device="cuda", without=frozenset(every - {mine.name}))
+    except (CudnnRefusedError, CudnnUnavailableError):
+        return conv.plan_conv(geometry, device="cuda", without=frozenset(every))
 
 
 def _work(geometry: conv.ConvGeometry) -> Work:

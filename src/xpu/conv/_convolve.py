@@ -193,4 +193,3 @@ def _check_bias(function: str, bias: Array | None, channels: int, g: ConvGeometr
             f"{channels} channels of {g.dtype}. Give one bias per output channel, of that dtype."
         )
         raise ConvShapeError(message)
-

@@ -58,12 +58,13 @@ class CudnnEngine:
     'cuDNN has no complex128 convolution'
     """
 
-    name = "cudnn"
     device: Literal["any", "cpu", "cuda"] = "cuda"
 
     def __init__(self, options: CudnnOptions = _DEFAULT, session: Session = _PROCESS) -> None:
         self.options = options
         self.session = session
+        # One name per way of computing, so that a plan says which, and engines of several settings stand side by side.
+        self.name = "cudnn" + "-tf32" * options.tf32 + "-nondeterministic" * (not options.deterministic)
 
     def __repr__(self) -> str:
         return f"CudnnEngine({self.options})"

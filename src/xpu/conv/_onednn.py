@@ -134,9 +134,9 @@ def _check(g: ConvGeometry, first: Array, second: Array, bias: Array | None) -> 
 
 def _native(xp: Namespace, g: ConvGeometry, first: Array, second: Array, bias: Array | None = None) -> Array:
     result = numpy.empty(g.result_shape, g.dtype)
-    operands = [numpy.require(a, g.dtype, ("C", "A")) for a in (first, second)]
+    one, two = (numpy.require(a, g.dtype, ("C", "A")) for a in (first, second))
     added = None if bias is None else numpy.require(bias, g.dtype, ("C", "A"))
-    _primitive(g, bias is not None).run(*operands, result, added)
+    _primitive(g, bias is not None).run(one, two, result, added)
     return result
 
 

@@ -21,6 +21,8 @@ from xpu.conv._onednn_library import Dims, Library, OnednnError, Owned, building
 __all__ = ["Key", "Primitive", "RefusedError", "build"]
 
 Array = Any
+# A primitive, its arguments as an array of C, and their number.
+_Step = tuple[Owned, Any, int]
 
 DTYPES = {"float16": 1, "bfloat16": 2, "float32": 3}
 _DIRECT, _TRAINING, _INFERENCE = 1, 64, 96
@@ -121,6 +123,7 @@ class Primitive:
     def _describe(self, g: ConvGeometry, layouts: dict[str, str]) -> Owned:
         dnnl, kind = self._dnnl, self._kind
         md: dict[str, Owned] = {}
+        arrays: list[int | None]
         for name in "xwy":
             dims, strides = _logical(g, name)
             layout = layouts.get(name, "any")
@@ -144,10 +147,9 @@ class Primitive:
         if g.kind == "forward":
             return forward(_INFERENCE)
         hint = forward(_TRAINING)
-        if g.kind == "input":
-            name, arrays = "convolution_backward_data_primitive_desc_create", (x, w, y)
-        else:
-            name, arrays = "convolution_backward_weights_primitive_desc_create", (x, w, None, y)
+        name, arrays = "convolution_backward_data_primitive_desc_create", [x, w, y]
+        if g.kind == "weight":
+            name, arrays = "convolution_backward_weights_primitive_desc_create", [x, w, None, y]
         return dnnl.make(name, dnnl.engine, _DIRECT, *arrays, *window, hint.value, dnnl.attributes)
 
     def _lay_out(self, g: ConvGeometry) -> None:
@@ -195,7 +197,8 @@ class Primitive:
         dnnl = self._dnnl
         main, reorders = self._compiled()
         call = _Call(dnnl)
-        arguments, after = [], []
+        arguments: list[tuple[int, Owned]] = []
+        after: list[_Step] = []
         for name, number, _ in _ROLES[self._g.kind]:
             memory = call.memory(self._user[name].value, name)
             if name in reorders:
@@ -236,7 +239,7 @@ class _Call:
         self._dnnl = dnnl
         self._outside: list[tuple[str, Owned]] = []
         self._inside: list[tuple[int, Owned]] = []
-        self.steps: list[tuple[Owned, Any, int]] = []
+        self.steps: list[_Step] = []
 
     def memory(self, descriptor: int, place: str | int) -> Owned:
         """Make a memory object: of an array by its name, or at an offset of the workspace."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -119,6 +119,7 @@ def plan_conv(
     engines: Sequence[str] | None = None,
     workspace_limit: int | None = None,
     rates: Rates | None = None,
+    without: Collection[str] = (),
 ) -> ConvPlan:
     """Choose the engine with the least predicted time among those that can do the geometry.
 
@@ -134,6 +135,8 @@ def plan_conv(
         Bytes; by default twice operands and result, and never less than 4 MiB.
     rates : Rates, optional
         What the device does per second; by default one core's times the threads in force.
+    without : collection of str, optional
+        Leave these out as if they did not exist.
 
     Returns
     -------
@@ -145,7 +148,7 @@ def plan_conv(
     ConvShapeError
         If no engine is left; every reason is in the message.
     """
-    names = tuple(ENGINES) if engines is None else tuple(engines)
+    names = tuple(name for name in (tuple(ENGINES) if engines is None else engines) if name not in without)
     unknown = [name for name in names if name not in ENGINES]
     if unknown:
         message = f"xpu.nn.plan_conv: engines={unknown!r} are unknown. Valid: {', '.join(ENGINES)}."
