@@ -7,6 +7,7 @@ functions, and from there to `_dispatch.call`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -42,21 +43,22 @@ def follow(plain: Any) -> None:
 # ----------------------------------------------------------------------------- operators
 
 
-def binary(ufunc: UFunc) -> Callable[[Any, Any], Any]:
-    """Make ``x + y`` of a ufunc."""
+def binary(ufunc: UFunc, *, reuses: bool = True) -> Callable[[Any, Any], Any]:
+    """Make ``x + y`` of a ufunc; `reuses` where its result may lie in a temporary."""
     host: Any = ufunc.op.host
+    least = LARGE if reuses else sys.maxsize
 
     def method(self: Any, other: Any) -> Any:
         if type(other) is _plain:
             raw = self._raw
-            if raw.nbytes >= LARGE:
+            if raw.nbytes >= least:
                 result = elided(host, self, other)
                 if result is not None:
                     return result
             raw = host(raw, other._raw)
         elif _plain is not None and type(other) in _weak:
             raw = self._raw
-            if raw.nbytes >= LARGE:
+            if raw.nbytes >= least:
                 result = elided(host, self, other)
                 if result is not None:
                     return result
@@ -159,15 +161,18 @@ def scalar_binary(python: Callable[[Any, Any], Any], otherwise: Callable[[Any, A
         if _plain is None:
             return otherwise(self, other)
         kind = type(other)
-        if kind is kinds.scalar:
+        if kind in kinds.both:
             raw = python(self._raw, other._raw)
         elif kind in _weak:
             raw = python(self._raw, other)
         else:
             return otherwise(self, other)
-        if not isinstance(raw, np.generic):
+        if type(raw) is _NUMPY:
+            result = _array()
+        elif isinstance(raw, np.generic):
+            result = kinds.scalar()
+        else:
             return enclose(raw, [])
-        result = kinds.scalar()
         result._raw = raw
         return result
 
