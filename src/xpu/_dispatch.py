@@ -78,10 +78,10 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             result, where, trouble = run_with_fallback(this, where, work, settings)
             reason = trouble or reason
     except XpuError as error:
-        if settings.recorders:
+        if before is not None:
             known = next(kind for kind in type(error).__mro__ if kind.__module__ == XpuError.__module__)
             reason = f"no result: {known.__name__}"
-            _record(this, settings, decision, str(where.device), reason, 0.0, (moved, count), None)
+            _record(this, settings, decision, str(where.device), reason, 0.0, before, now(HOST), None)
         raise
     if ticket is not None:
         learner.end(ticket, undisturbed=where is planned and ledger.count == count)
