@@ -106,7 +106,7 @@ class profile(Recorder):
             "bytes_moved": self.bytes_moved,
             "utilisation": self.utilisation()._asdict(),
             "lines": [asdict(line) for line in self.by_line()],
-            "events": [_numbers(asdict(e)) for e in self.events],
+            "events": [_numbers(e._asdict()) for e in self.events],
             "transfers": [_numbers(t._asdict()) for t in self.transfers],
         }
 

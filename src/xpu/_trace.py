@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import NamedTuple
 
 __all__ = ["Event", "Transfer", "seconds", "size", "user_line"]
@@ -12,8 +11,7 @@ __all__ = ["Event", "Transfer", "seconds", "size", "user_line"]
 _PACKAGE = os.path.dirname(__file__)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One decision.
 
     Attributes
