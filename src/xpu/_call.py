@@ -52,6 +52,10 @@ class Call:
             elif hasattr(value, "__array__"):
                 self.foreign = type(value).__name__
 
+    def without_out(self) -> Call:
+        """Return the call with a result of its own."""
+        return Call(self.op, self.args, {name: value for name, value in self.kwargs.items() if name != "out"})
+
     def shapes(self) -> list[Shaped]:
         """Shapes and dtypes of all operands."""
         return [shaped(o) if isinstance(o, Handle) else Shaped(o.shape, o.dtype) for o in self.operands]

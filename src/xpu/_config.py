@@ -17,7 +17,7 @@ from xpu._device import parse
 from xpu._gate import gate
 from xpu.errors import ConfigError, nearest, text
 
-__all__ = ["SETTINGS", "Recorder", "Setting", "Settings", "config", "current", "set_config"]
+__all__ = ["SETTINGS", "Recorder", "Setting", "Settings", "config", "current", "instead", "listening", "set_config"]
 
 _CHOICES = ("allow", "warn", "raise")
 FORCED = "forced by config(device=...)"
@@ -300,6 +300,18 @@ def taking(takes: Callable[[Any], Any], device: str | None = None, why: str = FO
     base = current()
     values = base.values() if device is None else {**base.values(), "device": device}
     token = _context.set(Settings(values, base.recorders, why if device is not None else base.why, takes))
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+@contextmanager
+def instead(recorder: Recorder | None) -> Iterator[None]:
+    """Return a region in which this recorder, or nobody, hears what happens, and those outside do not."""
+    base = current()
+    heard = () if recorder is None else (recorder,)
+    token = _context.set(Settings(base.values(), heard, base.why))
     try:
         yield
     finally:

@@ -31,7 +31,7 @@ from xpu._transfer import ledger
 from xpu._wrap import kinds
 from xpu.errors import XpuError
 
-__all__ = ["ALONE", "IN_ONE_PIECE", "ask", "call", "forget_refusals", "plan", "unborn"]
+__all__ = ["ALONE", "ask", "call", "forget_refusals", "plan", "too_large", "unborn"]
 
 Raw = Any
 
@@ -65,8 +65,8 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if op.view:
         return _stay(this, settings)
     decision, where, work = plan(this, settings)
-    if work.bytes > IN_ONE_PIECE and (made := _in_pieces(this, settings)) is not NotImplemented:
-        return made
+    if decision.pieces is not None:
+        return _run_in_pieces(this, where, settings, decision, work)
     planned, count = where, ledger.count
     before = _Before.calling(where) if settings.recorders else None
     reason = decision.reason
@@ -92,20 +92,19 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return result
 
 
-# No accelerator has less memory than a call of this many bytes takes.
-IN_ONE_PIECE = 1 << 24
+def _chunks() -> Any:
+    return importlib.import_module("xpu._chunks")  # stands above this file, and is rarely needed
 
 
-def _in_pieces(this: Call, settings: Settings) -> Any:
-    """Run a call whose operands do not fit on the accelerator in pieces, where that pays."""
-    target = accelerator(settings)
-    memory = None if target is None else machine_for(target).accelerator
-    if target is None or memory is None or this.targets:
-        return NotImplemented
-    if 2 * sum(shape.nbytes for shape in this.shapes()) <= memory.memory:
-        return NotImplemented
-    chunks = importlib.import_module("xpu._chunks")  # stands above this file, and is rarely needed
-    return chunks.in_pieces(this.op, this.args, this.kwargs, target)
+def _run_in_pieces(this: Call, where: Backend, settings: Settings, decision: Decision, work: Work) -> Any:
+    """Run a call whose operands do not fit on the accelerator in pieces."""
+    before = _Before.calling(where) if settings.recorders else None
+    result, said = _chunks().run(decision.pieces, this, where, settings)
+    if before is not None:
+        reason = f"{decision.reason}; {said}" if said else decision.reason
+        actual = where.seconds() - before.device
+        _record(this, settings, decision, str(where.device), reason, actual, before, now(where), (result, work))
+    return result
 
 
 class Asked(NamedTuple):
@@ -143,6 +142,9 @@ def plan(this: Call, settings: Settings) -> tuple[Decision, Backend, Work]:
     if target is None:
         alone = Decision("cpu", policy.gap, machine.cpu.seconds(work), float("nan"), (0.0, 0.0))
         return alone, HOST, work
+    large = too_large(this, machine, work, policy)
+    if large is not None:
+        return large, (target if large.device == ACCELERATOR else HOST), work
     decision = decide(work, operands, machine, policy)
     if policy.warmup and decision.device != ACCELERATOR:
         learner.missed(work, decision.cpu_seconds - decision.accelerator_seconds)
@@ -152,6 +154,15 @@ def plan(this: Call, settings: Settings) -> tuple[Decision, Backend, Work]:
             if view is not None:
                 view.block.lead = lead
     return decision, (target if decision.device == ACCELERATOR else HOST), work
+
+
+def too_large(this: Call, machine: Machine, work: Work, policy: Policy) -> Decision | None:
+    """Decide about a call that does not fit on the accelerator; None for any other."""
+    there = machine.accelerator
+    if there is None or policy.gap or policy.forced == "cpu" or 4 * work.bytes <= there.memory:
+        return None
+    found: Decision | None = _chunks().decided(this, machine, policy)
+    return found
 
 
 def _where_operands_live(this: Call, settings: Settings) -> Backend | None:

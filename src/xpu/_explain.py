@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from xpu._call import Call
 from xpu._changes import Change, Question, break_even_of, changes
 from xpu._config import Settings, config, current, taking
 from xpu._device import CPU
-from xpu._dispatch import ALONE, IN_ONE_PIECE, Asked, ask
+from xpu._dispatch import ALONE, Asked, ask, too_large
 from xpu._op import OPS, Work
 from xpu._ops._make import Function, public
 from xpu._placement import ACCELERATOR, Decision, decide
@@ -267,7 +266,8 @@ def explain(function: Any, /, *args: Any, **kwargs: Any) -> Explanation:
     if asked.target is None and automatic.get() is not None:  # device="cpu": what it gives up is worth showing
         asked = _with_accelerator(this, settings)
     made = _explanation(this, asked)
-    return _in_pieces(this, asked, made) if this.op.work(asked.shapes, kwargs).bytes > IN_ONE_PIECE else made
+    large = too_large(this, asked.machine, asked.work, asked.policy)
+    return made if large is None else _in_pieces(asked, made, large)
 
 
 # ----------------------------------------------------------------------------- from a function to its call
@@ -378,18 +378,13 @@ def _explanation(this: Call, asked: Asked) -> Explanation:
     )
 
 
-def _in_pieces(this: Call, asked: Asked, whole: Explanation) -> Explanation:
-    """Explain a call whose operands do not fit on the accelerator together."""
-    if asked.target is None or this.targets:
-        return whole
-    chunks = importlib.import_module("xpu._chunks")  # with the pipeline, which most programs do not need
-    chosen = chunks.considered(this.op, this.args, this.kwargs, asked.target)
-    if chosen is None or not chosen.pays:
-        return whole
-    count = len(chosen.pieces)
-    there, device = Cost(0.0, chosen.seconds, 0.0), str(asked.target.device)
-    reason = f"in {count} pieces, because it does not fit there at once"
-    return replace(whole, device=device, reason=reason, accelerator=there, pieces=count, changes=())
+def _in_pieces(asked: Asked, whole: Explanation, large: Decision) -> Explanation:
+    """Explain a call that does not fit on the accelerator at once."""
+    there = Cost(0.0, large.accelerator_seconds, 0.0)
+    if large.pieces is None:
+        return replace(whole, device="cpu", reason=large.reason, accelerator=there, changes=())
+    device, pieces = str(asked.target and asked.target.device), large.pieces.total
+    return replace(whole, device=device, reason=large.reason, accelerator=there, pieces=pieces, changes=())
 
 
 def _size(found: Sized | None) -> int | None:

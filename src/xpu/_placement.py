@@ -15,7 +15,7 @@ reaches its transfer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from xpu._config import FORCED
 from xpu._machine import Machine
@@ -85,6 +85,8 @@ class Decision(NamedTuple):
         Predicted transfers before a run on the host and on the accelerator.
     leads : tuple of float
         The operands' leads after this call.
+    pieces : object
+        How the call is cut where it does not fit on the accelerator (`xpu._chunks.Plan`); else None.
     """
 
     device: str
@@ -93,6 +95,7 @@ class Decision(NamedTuple):
     accelerator_seconds: float
     transfer_seconds: tuple[float, float]
     leads: tuple[float, ...] = ()
+    pieces: Any = None
 
     @property
     def seconds(self) -> float:

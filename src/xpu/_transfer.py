@@ -153,7 +153,7 @@ def lower(raw: Raw, source: Backend) -> Host:
     """Copy a device array to a new host array."""
     if source is HOST:
         return raw  # type: ignore[no-any-return]
-    compact = source.compact(raw)
+    compact = raw if raw.flags.c_contiguous else source.compact(raw)
     permit(compact.nbytes, source.device, CPU)
     host = np.empty(raw.shape, raw.dtype)
     root = source.view(

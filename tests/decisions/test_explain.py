@@ -154,8 +154,10 @@ def test_a_call_in_pieces(card, monkeypatch):
     assert told.pieces > 1
     assert (told.device, told.reason) == (
         "pretend:0",
-        f"in {told.pieces} pieces, because it does not fit there at once",
+        f"too large for the accelerator; faster there in {told.pieces} pieces of axis 0",
     )
+    told = xpu.explain(xpu.cumsum, x)
+    assert (told.device, told.reason) == ("cpu", "too large for the accelerator, and it cannot be cut")
 
 
 def test_plain_data(card):

@@ -49,7 +49,7 @@ class Memory:
 
     def __init__(self, nbytes: int, *, fragmented: bool) -> None:
         self.nbytes = nbytes
-        self.used = self.in_pieces = 0
+        self.used = self.peak = self.in_pieces = 0
         self._fragmented = fragmented
         self._alive: dict[int, weakref.ref[Any]] = {}
 
@@ -63,6 +63,7 @@ class Memory:
             message = f"{size} bytes asked for, {left} of {self.nbytes} left on the pretend device"
             raise PretendOutOfMemory(message)
         self.used += size
+        self.peak = max(self.peak, self.used)
 
         def gone(_: object) -> None:
             del self._alive[key]
@@ -166,7 +167,8 @@ class PretendBackend:
         self.fault: Callable[[str], None] = _no_fault
         self.missing: frozenset[str] = frozenset()
         self.slow_link = 1.0
-        self.memory: Memory | None = None
+        room = machine.accelerator
+        self.memory: Memory | None = None if room is None else Memory(room.memory, fragmented=False)
         self.survives_fork = True
         self.overrides: Mapping[str, Callable[..., Any]] = {}
         self._host = NumpyBackend()

@@ -207,14 +207,18 @@ def _piped(f: Callable[[Any], Any], source: Iterator[Any], depth: int, target: B
     try:
         while caught.error is None:
             with caught:
-                waiting.append(_queued(f, next(source), target, lanes))
+                batch = next(source, _END)
+                if batch is _END:
+                    break
+                waiting.append(_queued(f, batch, target, lanes))
             if len(waiting) > depth:
                 yield _finished(waiting, lanes)
         while waiting:
             yield _finished(waiting, lanes)
-        if not isinstance(caught.error, StopIteration):
+        if caught.error is not None:
             raise caught.error
     finally:
+        caught.error = None  # its traceback holds this frame, and with it memory on the device
         lanes.close()
         waiting.clear()
         _record(target, lanes, target.seconds() - start, ledger.nbytes - moved, ledger.count - count)
@@ -237,6 +241,9 @@ def _finished(waiting: deque[tuple[Any, Any, Any]], lanes: Lanes) -> Any:
     result, mark, _ = waiting.popleft()
     lanes.finish(mark)
     return result
+
+
+_END: Any = object()
 
 
 class _Caught:
