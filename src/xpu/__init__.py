@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from xpu._explain import explain, no_transfers
     from xpu._kernels._fuse import fuse
     from xpu._kernels._vectorize import vectorize
+    from xpu._offload import offload
     from xpu._pipeline._feed import pipeline, prefetch
     from xpu._profile import profile
     from xpu import (
@@ -142,7 +143,7 @@ __all__ = [
     "nan_to_num", "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin",
     "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "ndarray", "ndenumerate", "ndim",
     "ndimage", "ndindex", "nditer", "negative", "nested_iters", "newaxis", "nextafter", "nn", "no_transfers",
-    "nonzero", "not_equal", "number", "object_", "ogrid", "ones", "ones_like", "outer", "packbits", "pad",
+    "nonzero", "not_equal", "number", "object_", "offload", "ogrid", "ones", "ones_like", "outer", "packbits", "pad",
     "partition", "percentile", "permute_dims", "pi", "piecewise", "pipeline", "place", "poly", "poly1d", "polyadd",
     "polyder", "polydiv", "polyfit", "polyint", "polymul", "polynomial", "polysub", "polyval", "positive", "pow",
     "power", "prefetch", "printoptions", "prod", "profile", "promote_types", "ptp", "put", "put_along_axis",
@@ -171,6 +172,7 @@ _SUBMODULES = frozenset({
 # Functions of files that most programs do not need.
 _LATE = {
     "explain": "xpu._explain", "no_transfers": "xpu._explain", "profile": "xpu._profile",
+    "offload": "xpu._offload",
     "fuse": "xpu._kernels._fuse", "pipeline": "xpu._pipeline._feed", "prefetch": "xpu._pipeline._feed",
     "vectorize": "xpu._kernels._vectorize",
 }

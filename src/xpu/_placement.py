@@ -21,7 +21,7 @@ from xpu._config import FORCED
 from xpu._machine import Machine
 from xpu._op import Work
 
-__all__ = ["Decision", "Operand", "Policy", "decide"]
+__all__ = ["Decision", "Operand", "Policy", "decide", "weigh"]
 
 HOST, ACCELERATOR = "cpu", "accelerator"
 
@@ -140,16 +140,37 @@ def decide(work: Work, operands: Sequence[Operand], machine: Machine, policy: Po
     cpu_seconds = machine.cpu.seconds(work)
     if accelerator is None:
         return Decision(HOST, "no accelerator", cpu_seconds, NAN, (0.0, 0.0))
-    down = up = to_host = to_device = 0.0
-    to_device_seconds, to_host_seconds = machine.to_device.seconds, machine.to_host.seconds
     if policy.gap:
+        down = up = 0.0
+        to_device_seconds, to_host_seconds = machine.to_device.seconds, machine.to_host.seconds
         for nbytes, on_host, on_accelerator, _, _ in operands:
             if on_accelerator and not on_host:
                 down += to_host_seconds(nbytes)
             elif on_host and not on_accelerator:
                 up += to_device_seconds(nbytes)
         return Decision(HOST, policy.gap, cpu_seconds, NAN, (down, up), tuple(o.lead for o in operands))
-    accelerator_seconds = accelerator.seconds(work)
+    return weigh(cpu_seconds, accelerator.seconds(work), operands, machine, policy)
+
+
+def weigh(
+    cpu_seconds: float, accelerator_seconds: float, operands: Sequence[Operand], machine: Machine, policy: Policy
+) -> Decision:
+    """Choose the device for something that takes so long on each, once its operands are there.
+
+    Parameters
+    ----------
+    cpu_seconds, accelerator_seconds : float
+        Run times.
+    operands, machine, policy
+        As for `decide`; no gap.
+
+    Returns
+    -------
+    Decision
+        As from `decide`.
+    """
+    down = up = to_host = to_device = 0.0
+    to_device_seconds, to_host_seconds = machine.to_device.seconds, machine.to_host.seconds
     total, pinned = 0, False
     for operand in operands:
         total += operand[0]
