@@ -86,13 +86,13 @@ def xpu_maker(extra: str | None) -> Maker:
 
     def make(case: Case, x: Array, w: Array, threads: int) -> Job:
         xpu, conv = importlib.import_module("xpu"), importlib.import_module("xpu.conv")
-        compiled = importlib.import_module("xpu.conv._compiled")
+        kernels = importlib.import_module("xpu.conv._background")
         if extra == "jit":
-            if not compiled.wait():
+            if not kernels.wait():
                 message = "numba is not installed here: leave out --libraries xpu+jit"
                 raise SystemExit(message)
         else:
-            compiled.refuse("it is left out of this column")
+            kernels.refuse("it is left out of this column")
         if extra != "onednn":
             conv.ENGINES.pop("onednn", None)
         rank = len(case.x) - 2

@@ -22,6 +22,8 @@ below, for placement and for whoever wants to see the plan first:
 ``execute(plan, xp, first, second)``
     Run it; the operands are ``(x, w)`` forward, ``(y, w)`` for the input's gradient, ``(x, y)`` for
     the weight's.
+``correlate_one(a, kernel, padding)``
+    A signal or image by one kernel, or ``None`` where no compiled engine is the fastest.
 ``register(engine)``
     Add an engine (cuDNN does); the protocol is `xpu.conv._engine.Engine`.
 ``threads(n)``
@@ -36,14 +38,17 @@ from xpu.conv._arguments import (
     transpose_geometry,
     weight_geometry,
 )
+from xpu.conv._compiled import WORTH
 from xpu.conv._convolve import conv, conv_input, conv_transpose, conv_weight
 from xpu.conv._engine import Engine, Rates
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._plan import ENGINES, ConvPlan, execute, plan_conv, register
+from xpu.conv._single import correlate_one
 from xpu.conv._threads import limit as threads
 
 __all__ = [
     "ENGINES",
+    "WORTH",
     "ConvDtypeError",
     "ConvGeometry",
     "ConvPlan",
@@ -55,6 +60,7 @@ __all__ = [
     "conv_input",
     "conv_transpose",
     "conv_weight",
+    "correlate_one",
     "execute",
     "input_geometry",
     "plan_conv",

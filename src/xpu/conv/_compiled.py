@@ -2,91 +2,35 @@
 
 The input is padded and split into the phases of its stride once; after that a kernel element is a
 constant shift of one flat axis, whatever the rank, so no windows are ever laid out as columns.
-Needs numba (the extra ``jit``).  The kernels are compiled, or read from numba's disk cache, by a
-background thread: until they are there the engine refuses, and the plan takes another one.
+Needs numba.  The kernels are compiled, or read from numba's cache on the disk, in the background (`_background`):
+until they are there the engine refuses, and the plan takes another one.
 """
 
 from __future__ import annotations
 
-import atexit
-import importlib
-import importlib.util
 import itertools
 import math
-import threading
 from typing import Any, Literal
 
 import numpy
 
-from xpu.conv import _threads
+from xpu.conv import _background, _threads
+from xpu.conv._caches import caches
 from xpu.conv._engine import Rates, itemcost
 from xpu.conv._geometry import ConvGeometry, Sizes
 from xpu.conv._lower import lowered, lowered_geometries
+from xpu.conv._scratch import scratch
 
-__all__ = ["CompiledEngine", "ready", "refuse", "wait"]
+__all__ = ["WORTH", "CompiledEngine", "tiles_forward"]
 
 Array = Any
 Namespace = Any
 
 # Fewer multiply-adds than this never make a process load numba.
 WORTH = 1_000_000
-# Flat forms up to this many bytes are kept by the thread for its next call; fresh memory costs a page fault
-# every 4 KiB.  Images are done together as long as they fit CHUNK.
-KEEP = 1 << 25
+# Images are done together as long as their flat forms fit, or are no more than the weights are twice: those are
+# packed once for all of them.
 CHUNK = 1 << 20
-_OWN = threading.local()
-_LOCK = threading.Lock()
-
-
-class _Kernels:
-    """The compiled kernels, once they are there."""
-
-    def __init__(self) -> None:
-        self.module: Any = None
-        self.thread: threading.Thread | None = None
-        self.problem: str | None = None
-
-    def load(self) -> None:
-        try:
-            module = importlib.import_module("xpu.conv._tiles")
-            module.warm()
-        except (ImportError, OSError, RuntimeError, NotImplementedError) as error:
-            self.problem = f"its kernels could not be compiled ({type(error).__name__}: {error})"
-            return
-        self.module = module
-
-    def begin(self) -> None:
-        with _LOCK:
-            if self.thread is None and self.problem is None:
-                if importlib.util.find_spec("numba") is None:
-                    self.problem = "numba is not installed; install the extra 'jit'"
-                    return
-                self.thread = threading.Thread(target=self.load, name="xpu-conv-compile", daemon=True)
-                self.thread.start()
-                # The compiler must not be cut off in the middle by the end of the process.
-                atexit.register(self.thread.join)
-
-
-_KERNELS = _Kernels()
-
-
-def ready() -> bool:
-    """Return whether the kernels are compiled and loaded."""
-    return _KERNELS.module is not None
-
-
-def wait() -> bool:
-    """Begin to compile if need be, wait for the end, and return whether the kernels are ready."""
-    _KERNELS.begin()
-    if _KERNELS.thread is not None:
-        _KERNELS.thread.join()
-    return ready()
-
-
-def refuse(reason: str) -> None:
-    """Do without the kernels from now on, as where numba is not installed: to measure the default install."""
-    with _LOCK:
-        _KERNELS.module, _KERNELS.problem = None, reason
 
 
 class CompiledEngine:
@@ -97,7 +41,7 @@ class CompiledEngine:
     >>> from xpu.conv._arguments import conv_geometry
     >>> g = conv_geometry("nn.conv1d", 1, (1, 1, 4), (1, 1, 2), "f8", "f8")
     >>> x, w = numpy.arange(4.0).reshape(1, 1, 4), numpy.array([[[10.0, 1.0]]])
-    >>> CompiledEngine().run(numpy, g, x, w) if wait() else numpy.array([[[1., 12., 23.]]])
+    >>> CompiledEngine().run(numpy, g, x, w) if _background.wait() else numpy.array([[[1., 12., 23.]]])
     array([[[ 1., 12., 23.]]])
     """
 
@@ -106,11 +50,9 @@ class CompiledEngine:
 
     def supports(self, geometry: ConvGeometry) -> str | None:
         """Return ``None``, or that the kernels are not there (yet)."""
-        if ready():
-            return None
         if geometry.macs >= WORTH:
-            _KERNELS.begin()
-        return _KERNELS.problem or "its kernels are not compiled yet"
+            _background.begin()
+        return _background.why_not("_tiles")
 
     def workspace(self, geometry: ConvGeometry) -> int:
         """Return the bytes of the padded input and of the output with its rows' overhang."""
@@ -133,7 +75,7 @@ class CompiledEngine:
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
         """Compute the convolution."""
-        return lowered(_forward, xp, geometry, first, second)
+        return lowered(tiles_forward, xp, geometry, first, second)
 
 
 def _copied(g: ConvGeometry, flat: _Flat) -> int:
@@ -175,7 +117,7 @@ class _Flat:
 def _flatten(g: ConvGeometry, flat: _Flat, x: Array, slack: int) -> Array:
     """Return ``x`` with its zeros, split by phase, as one flat array with room behind it."""
     lines = g.batch * g.in_channels
-    buffer = _scratch(lines * flat.pitch + slack, 0, g.dtype)
+    buffer = scratch(lines * flat.pitch + slack, "flat", g.dtype)
     buffer[lines * flat.pitch :] = 0
     shape = (g.batch, g.in_channels, flat.phases, *flat.sizes)
     split: Any = buffer[: lines * flat.pitch].reshape(shape)
@@ -195,26 +137,14 @@ def _flatten(g: ConvGeometry, flat: _Flat, x: Array, slack: int) -> Array:
     return buffer
 
 
-def _scratch(items: int, which: int, dtype: numpy.dtype[Any]) -> Array:
-    """Return uninitialised memory, this thread's own from the call before where it is large enough."""
-    size = items * dtype.itemsize
-    if size > KEEP:
-        return numpy.empty(items, dtype=dtype)
-    kept: dict[int, Array] = _OWN.__dict__.setdefault("kept", {})
-    if which not in kept or kept[which].nbytes < size:
-        kept[which] = numpy.empty(size, dtype=numpy.uint8)
-    view: Array = kept[which][:size].view(dtype)
-    return view
-
-
-def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
+def tiles_forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     """Do a few images at a time, so that their flat forms stay in the cache."""
     flat = _Flat(g)
     offsets = flat.offsets(g)
     w = numpy.ascontiguousarray(w).ravel()
     y = numpy.empty(g.y_shape, dtype=g.dtype)
     image = (g.in_channels * flat.pitch + g.out_channels * flat.length) * g.dtype.itemsize
-    count = max(1, min(g.batch, CHUNK // image))
+    count = max(1, min(g.batch, max(CHUNK, 2 * w.nbytes) // image))
     for n in range(0, g.batch, count):
         part = slice(n, min(g.batch, n + count))
         _images(g.with_(batch=part.stop - n), flat, offsets, x[part], w, y[part])
@@ -222,14 +152,14 @@ def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
 
 
 def _images(g: ConvGeometry, flat: _Flat, offsets: Array, x: Array, w: Array, y: Array) -> None:
-    lanes = _KERNELS.module.VECTOR_BYTES // g.dtype.itemsize
+    lanes = _background.module("_tiles").VECTOR_BYTES // g.dtype.itemsize
     length = -(-flat.length // lanes) * lanes
     dense = math.prod(g.out_spatial) == length
     if flat.plain and dense:
         source = numpy.ascontiguousarray(x).ravel()
     else:
         source = _flatten(g, flat, x, lanes + length - flat.length)
-    made = y.reshape(-1) if dense else _scratch(g.batch * g.out_channels * length, 1, g.dtype)
+    made = y.reshape(-1) if dense else scratch(g.batch * g.out_channels * length, "made", g.dtype)
     _spread(g, source, offsets, w, made, (flat.pitch * g.w_shape[1], length, lanes))
     if not dense:
         lines = made.reshape((g.batch, g.out_channels, length))
@@ -240,9 +170,12 @@ def _images(g: ConvGeometry, flat: _Flat, offsets: Array, x: Array, w: Array, y:
 def _spread(g: ConvGeometry, x: Array, off: Array, w: Array, y: Array, sizes: tuple[int, int, int]) -> None:
     """Divide the work among the threads: by image and group, by positions, or by rows."""
     pitch, length, lanes = sizes
-    tiles = _KERNELS.module
+    tiles = _background.module("_tiles")
     pairs, rows, depth = g.batch * g.groups, g.out_channels // g.groups, len(off)
-    block = depth if depth <= 384 else 256 if math.prod(g.kernel) == 1 else 320
+    # A panel takes about half of the first cache, a packed block of the weights half of the second.
+    most = caches().first // 2 // (tiles.PANEL * tiles.VECTOR_BYTES)
+    block = -(-depth // -(-depth // max(1, most)))
+    tall = max(lanes, caches().second // 2 // (block * g.dtype.itemsize) // lanes * lanes)
     threads = _threads.count() if g.macs > WORTH else 1
     vectors = length // lanes
 
@@ -260,7 +193,7 @@ def _spread(g: ConvGeometry, x: Array, off: Array, w: Array, y: Array, sizes: tu
             r = low * 8, rows if part == parts - 1 else high * 8
         else:
             p = share(vectors)
-        where = (*i, g.groups, pitch, *r, rows, depth, block, length, p[0] * lanes, p[1] * lanes)
+        where = (*i, g.groups, pitch, *r, rows, depth, block, tall, length, p[0] * lanes, p[1] * lanes)
         if where[1] > where[0]:
             tiles.run_tiles(x, off, w, y, where, lanes)
 

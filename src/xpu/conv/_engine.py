@@ -12,10 +12,15 @@ from typing import Any, Literal, Protocol
 
 from xpu.conv._geometry import ConvGeometry
 
-__all__ = ["Engine", "Rates", "itemcost"]
+__all__ = ["Engine", "Rates", "allowance", "itemcost"]
 
 Array = Any
 Namespace = Any
+
+# The workspace a plan may take beside its operands and result, in multiples of them, and the
+# bytes that are always allowed, so that small problems keep every engine.
+WORKSPACE_FACTOR = 2.0
+WORKSPACE_FLOOR = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +76,8 @@ class Engine(Protocol):
 def itemcost(geometry: ConvGeometry) -> float:
     """Return how much slower arithmetic on this element type is than on float32."""
     return {"float64": 2.0, "complex128": 2.0}.get(geometry.dtype.name, 1.0)
+
+
+def allowance(geometry: ConvGeometry) -> int:
+    """Return the bytes of workspace a plan may take unless the caller allows more."""
+    return max(WORKSPACE_FLOOR, int(WORKSPACE_FACTOR * geometry.bytes))

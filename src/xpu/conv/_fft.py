@@ -14,6 +14,7 @@ import numpy
 
 from xpu.conv import _threads
 from xpu.conv._engine import Rates, itemcost
+from xpu.conv._gemm import gemm_forward
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._lower import lowered, lowered_geometries
 
@@ -26,24 +27,25 @@ Namespace = Any
 EFFICIENCY = 0.06
 
 
-def fast_length(size: int) -> int:
-    """Return the least product of 2, 3 and 5 that is not below ``size``.
+def fast_length(size: int, primes: tuple[int, ...] = (2, 3, 5)) -> int:
+    """Return the least product of small primes that is not below ``size``.
 
     Examples
     --------
     >>> [fast_length(n) for n in (1, 7, 1086, 4097)]
     [1, 8, 1125, 4320]
+    >>> fast_length(1055, (2, 3, 5, 7, 11))
+    1056
     """
-    best = 1 << max(0, size - 1).bit_length()
-    five = 1
-    while five < best:
-        three = five
-        while three < best:
-            power = three << max(0, -(-size // three) - 1).bit_length()
-            best = min(best, power)
-            three *= 3
-        five *= 5
-    return best
+    length = max(1, size)
+    while True:
+        rest = length
+        for prime in primes:
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 1
 
 
 def fft_module(xp: Namespace) -> tuple[Any, dict[str, int]]:
@@ -101,8 +103,29 @@ class FftEngine:
         return lowered(_forward, xp, geometry, first, second, complex_core=True)
 
 
+def _wanted(g: ConvGeometry) -> list[tuple[int, int, int]]:
+    """Return per axis the first and last element of the full convolution that are outputs, and the first output.
+
+    full[i] is the sum over x[i - r + 1 + t] w[t]; output o is full[r - 1 - before + o * s], or 0 outside.
+    """
+    found = []
+    for n, r, s, o, (before, _) in zip(g.spatial, g.span, g.stride, g.out_spatial, g.padding, strict=True):
+        offset = r - 1 - before
+        low = max(0, -(offset // s)) if offset < 0 else 0
+        high = max(low, min(o, (n + r - 2 - offset) // s + 1))
+        found.append((offset + low * s, offset + (high - 1) * s, low))
+    return found
+
+
 def _lengths(g: ConvGeometry) -> tuple[int, ...]:
-    return tuple(fast_length(n + r - 1) for n, r in zip(g.spatial, g.span, strict=True))
+    """Return the lengths of the transforms: what wraps around may reach only elements that are no outputs."""
+    lengths = []
+    for axis, (n, r, (first, last, _)) in enumerate(zip(g.spatial, g.span, _wanted(g), strict=True)):
+        least = max(n, r, n + r - 1 - first, last + 1)
+        # Complex transforms have fast steps for 7 and 11 too.
+        complex_ = g.dtype.kind == "c" or axis < g.rank - 1
+        lengths.append(fast_length(least, (2, 3, 5, 7, 11) if complex_ else (2, 3, 5)))
+    return tuple(lengths)
 
 
 def _spectra(g: ConvGeometry) -> int:
@@ -114,36 +137,55 @@ def _lines(g: ConvGeometry) -> int:
     return g.batch * (g.in_channels + g.out_channels) + g.out_channels * g.w_shape[1]
 
 
-def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
+def _ahead(xp: Namespace, a: Array, lengths: tuple[int, ...]) -> Array:
+    """Transform the last axes, the last one first: rows of zeros are never transformed along it."""
     fft, keywords = fft_module(xp)
-    lengths, axes = _lengths(g), tuple(range(-g.rank, 0))
-    real = g.dtype.kind != "c"
-    ahead = fft.rfftn if real else fft.fftn
-    back = fft.irfftn if real else fft.ifftn
+    own: dict[str, Any] = {"overwrite_x": True} if xp is numpy else {}
+    a = (fft.fft if a.dtype.kind == "c" else fft.rfft)(a, lengths[-1], axis=-1, **keywords)
+    for axis in range(2, len(lengths) + 1):
+        a = fft.fft(a, lengths[-axis], axis=-axis, **keywords, **own)
+    return a
+
+
+def _back(xp: Namespace, a: Array, g: ConvGeometry) -> tuple[Array, tuple[slice, ...]]:
+    """Transform back, and drop along every axis what no output needs before the next is transformed.
+
+    Returns the outputs, and where they belong in the result.
+    """
+    fft, keywords = fft_module(xp)
+    own: dict[str, Any] = {"overwrite_x": True} if xp is numpy else {}
+    put = []
+    for axis, (length, (first, last, low)) in enumerate(zip(_lengths(g), _wanted(g), strict=True)):
+        along = axis - g.rank
+        back = fft.irfft if along == -1 and g.dtype.kind != "c" else fft.ifft
+        a = back(a, length, axis=along, **keywords, **own)
+        step = g.stride[axis]
+        a = a[(..., slice(first, max(first, last + 1), step), *(slice(None),) * (-along - 1))]
+        put.append(slice(low, low + a.shape[along]))
+    return a, tuple(put)
+
+
+def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
+    plain = w
+    if any(last < first for first, last, _ in _wanted(g)):
+        return xp.zeros(g.y_shape, dtype=g.dtype)
     if any(d != 1 for d in g.dilation):
         spread = xp.zeros((*w.shape[:2], *g.span), dtype=w.dtype)
         spread[(slice(None), slice(None), *(slice(None, None, d) for d in g.dilation))] = w
         w = spread
-    w = w[(slice(None), slice(None), *(slice(None, None, -1),) * g.rank)]
-    wide = ahead(x, lengths, axes=axes, **keywords)
-    tall = ahead(w, lengths, axes=axes, **keywords)
+    wide = _ahead(xp, x, _lengths(g))
+    tall = _ahead(xp, w[(slice(None), slice(None), *(slice(None, None, -1),) * g.rank)], _lengths(g))
     groups = g.groups
     wide = wide.reshape((g.batch, groups, g.in_channels // groups, *wide.shape[2:]))
     tall = tall.reshape((groups, g.out_channels // groups, *tall.shape[1:]))
-    made = wide[:, :, None, 0] * tall[None, :, :, 0]
-    for channel in range(1, g.w_shape[1]):
-        made += wide[:, :, None, channel] * tall[None, :, :, channel]
-    full = back(made.reshape((g.batch, -1, *made.shape[3:])), lengths, axes=axes, **keywords)
-    # full[i] is the sum over x[i - r + 1 + t] w[t]; output o starts at x[o*s - before].
-    y = xp.zeros(g.y_shape, dtype=g.dtype)
-    take: list[slice] = [slice(None), slice(None)]
-    put: list[slice] = [slice(None), slice(None)]
-    for n, r, s, o, (before, _) in zip(g.spatial, g.span, g.stride, g.out_spatial, g.padding, strict=True):
-        offset = r - 1 - before
-        low = max(0, -(offset // s)) if offset < 0 else 0
-        high = max(low, min(o, (n + r - 2 - offset) // s + 1))
-        put.append(slice(low, high))
-        take.append(slice(offset + low * s, max(0, offset + (high - 1) * s + 1), s))
-    if all(p.stop > p.start for p in put[2:]):
-        y[tuple(put)] = full[tuple(take)]
+    with numpy.errstate(invalid="ignore"):  # infinities, which are dealt with below
+        made = wide[:, :, None, 0] * tall[None, :, :, 0]
+        for channel in range(1, g.w_shape[1]):
+            made += wide[:, :, None, channel] * tall[None, :, :, channel]
+    outputs, put = _back(xp, made.reshape((g.batch, -1, *made.shape[3:])), g)
+    y = (xp.empty if outputs.shape == g.y_shape else xp.zeros)(g.y_shape, dtype=g.dtype)
+    y[(slice(None), slice(None), *put)] = outputs
+    # An infinity or a NaN is in every output then: made again, it is only where it belongs.
+    if xp is numpy and not numpy.isfinite(outputs[(..., *(slice(0, 1),) * g.rank)]).all():
+        return gemm_forward(xp, g, x, plain)
     return y

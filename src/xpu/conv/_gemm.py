@@ -15,7 +15,7 @@ from xpu.conv._engine import Rates, itemcost
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._lower import lowered, lowered_geometries
 
-__all__ = ["GemmEngine"]
+__all__ = ["GemmEngine", "gemm_forward"]
 
 Array = Any
 Namespace = Any
@@ -69,7 +69,7 @@ class GemmEngine:
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
         """Compute the convolution."""
-        return lowered(_forward, xp, geometry, first, second, complex_core=True)
+        return lowered(gemm_forward, xp, geometry, first, second, complex_core=True)
 
 
 def _row_bytes(g: ConvGeometry) -> int:
@@ -81,7 +81,7 @@ def _block_rows(g: ConvGeometry) -> int:
     return max(1, min(g.out_spatial[0], BLOCK_BYTES // _row_bytes(g)))
 
 
-def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
+def gemm_forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     x = pad_input(xp, g, x)
     axes = tuple(range(2, 2 + g.rank))
     windows = xp.lib.stride_tricks.sliding_window_view(x, g.span, axis=axes)

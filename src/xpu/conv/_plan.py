@@ -15,12 +15,14 @@ from typing import Any, Literal
 from xpu.conv import _threads
 from xpu.conv._arguments import ConvShapeError
 from xpu.conv._compiled import CompiledEngine
+from xpu.conv._compiled_winograd import CompiledWinogradEngine
 from xpu.conv._direct import DirectEngine
-from xpu.conv._engine import Engine, Rates
+from xpu.conv._engine import Engine, Rates, allowance
 from xpu.conv._fft import FftEngine
 from xpu.conv._gemm import GemmEngine
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._onednn import OnednnEngine
+from xpu.conv._planes import PlanesEngine
 from xpu.conv._winograd import WinogradEngine
 
 __all__ = ["ENGINES", "ConvPlan", "execute", "plan_conv", "register"]
@@ -34,17 +36,14 @@ ENGINES: dict[str, Engine] = {
     for engine in (
         DirectEngine(),
         CompiledEngine(),
+        CompiledWinogradEngine(),
+        PlanesEngine(),
         GemmEngine(),
         FftEngine(),
         WinogradEngine(),
         OnednnEngine(),
     )
 }
-
-# The workspace a plan may take beside its operands and result, in multiples of them, and the
-# bytes that are always allowed, so that small problems keep every engine.
-WORKSPACE_FACTOR = 2.0
-WORKSPACE_FLOOR = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def plan_conv(
         message = f"xpu.nn.plan_conv: engines={unknown!r} are unknown. Valid: {', '.join(ENGINES)}."
         raise ValueError(message)
     if workspace_limit is None and engines is None:
-        workspace_limit = max(WORKSPACE_FLOOR, int(WORKSPACE_FACTOR * geometry.bytes))
+        workspace_limit = allowance(geometry)
     rates = rates or Rates().for_threads(_threads.count())
     usable = tuple((n, _refusal(ENGINES[n], geometry, device)) for n in names)
     return _decide(geometry, usable, workspace_limit, rates)

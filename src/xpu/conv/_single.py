@@ -1,0 +1,49 @@
+"""One array filtered by one kernel, as signals and images are: by a compiled direct engine where that is fastest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+
+from xpu.conv._compiled import WORTH
+from xpu.conv._geometry import ConvGeometry, Pairs
+from xpu.conv._plan import execute, plan_conv
+
+__all__ = ["correlate_one"]
+
+Array = Any
+
+# In one dimension a transform piece by piece (`scipy.signal.oaconvolve`) is faster from about here on.
+TAPS_1D = 128
+
+
+def correlate_one(a: Array, kernel: Array, padding: Pairs) -> Array | None:
+    """Correlate with zeros around, directly: what is not finite stays where it belongs.
+
+    Parameters
+    ----------
+    a, kernel : numpy.ndarray
+        Of one or two axes and one dtype.
+    padding : tuple of (int, int)
+        Zeros before and after each axis of ``a``.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        One element per place where the kernel lies within ``a`` and its zeros.  None where the arrays are too small to
+        be worth it, the dtype is not float32 or float64, the kernel does not fit, the kernels are not compiled
+        (yet), or an FFT is faster.
+    """
+    if a.size * kernel.size < WORTH or a.ndim not in (1, 2) or (a.ndim == 1 and kernel.size > TAPS_1D):
+        return None
+    if a.dtype != kernel.dtype or a.dtype not in (numpy.float32, numpy.float64) or not a.dtype.isnative:
+        return None
+    if any(n + sum(p) < k for n, k, p in zip(a.shape, kernel.shape, padding, strict=True)):
+        return None
+    ones = (1,) * a.ndim
+    g = ConvGeometry("forward", 1, 1, 1, 1, a.shape, kernel.shape, ones, ones, padding, "NCHW", a.dtype)
+    plan = plan_conv(g)
+    if plan.engine not in ("planes", "compiled"):
+        return None
+    return execute(plan, numpy, a[None, None], kernel[None, None])[0, 0]
