@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import xpu
 from xpu.testing import arrays, assert_agrees, budget, budgets, dtypes, faults, on_every_device, op_calls, shapes
+from xpu.testing._reproduction import literal
 
 CALLED = ["add", "hypot", "less", "logaddexp", "floor_divide", "sum", "max", "cumsum", "ptp", "sinh", "bitwise_xor"]
 
@@ -42,7 +43,7 @@ def test_rows_agree_on_every_device(name):
 def test_a_difference_is_found_and_can_be_reproduced(function, problem):
     with np.errstate(all="ignore"), pytest.raises(AssertionError, match=problem) as caught:
         assert_agrees(function, np.array([1.0, 2.0, 3.0]))
-    assert "xpu.testing.assert_agrees(<lambda>, numpy.array([1.0, 2.0, 3.0], dtype='<f8').reshape((3,)))" in str(
+    assert "xpu.testing.assert_agrees(<lambda>, numpy.array([1.0, 2.0, 3.0], dtype='<f8').reshape((3,))" in str(
         caught.value
     )
 
@@ -56,6 +57,20 @@ def test_the_reproduction_runs():
     line = str(caught.value).splitlines()[-1].strip()
     with pytest.raises(AssertionError, match="disagree on wrong"):
         exec(line, {"numpy": np, "xpu": xpu, "wrong": wrong})
+
+
+@given(arrays(dtypes("all")), st.floats(), st.complex_numbers())
+def test_values_are_written_so_that_they_come_back(array, number, other):
+    for value in (array, array.T, np.asfortranarray(array), number, other, (number, [other]), array.dtype):
+        back = eval(literal(value), {"numpy": np})
+        assert type(back) is type(value)
+        if isinstance(value, np.ndarray):
+            assert (back.dtype, back.shape) == (value.dtype, value.shape)
+            np.testing.assert_array_equal(back, value)
+            if value.dtype.kind in "fc":  # signed zeros, which compare equal
+                for part in ("real", "imag"):
+                    one, other = getattr(back, part), getattr(value, part)
+                    assert np.signbit(one).tolist() == np.signbit(other).tolist()
 
 
 def test_the_same_refusal_everywhere_is_raised():

@@ -13,6 +13,7 @@ from xpu._block import Handle, read
 from xpu._config import config
 from xpu._ops.creation import asarray
 from xpu.testing._budgets import budget, ulps_apart
+from xpu.testing._reproduction import name_of, program
 
 __all__ = ["assert_agrees", "available_devices", "on_every_device"]
 
@@ -84,7 +85,8 @@ def assert_agrees(
     >>> xpu.testing.assert_agrees(xpu.hypot, numpy.array([3.0, 5.0]), 4.0)
     array([5.        , 6.40312424])
     """
-    allowed = budget(function) if ulp is None else ulp
+    kinds = [a.dtype for a in args if isinstance(a, (np.ndarray, Handle))]  # type: ignore[union-attr]
+    allowed = budget(function, np.result_type(*kinds) if kinds else None) if ulp is None else ulp
     floor = (_magnitude(args) if allowed else 0.0) if magnitude is None else magnitude
     outcomes = [_run(function, args, kwargs, device) for device in devices or available_devices()]
     first = outcomes[0]
@@ -92,8 +94,11 @@ def assert_agrees(
         problem = _inputs_problem(args, outcome, first, inputs_may_change)
         problem = problem or _difference(first, outcome, allowed, floor)
         if problem:
-            where = f"{first.device} and {outcome.device} disagree on {_name(function)}: {problem}"
-            msg = f"{where}\n\nTo reproduce:\n{_reproduction(function, args, kwargs, ulp)}"
+            where = f"{first.device} and {outcome.device} disagree on {name_of(function)}: {problem}"
+            asked = {"devices": devices and list(devices), "ulp": ulp, "magnitude": magnitude}
+            named = {name: value for name, value in asked.items() if value is not None}
+            named |= {"inputs_may_change": True} if inputs_may_change else {}
+            msg = f"{where}\n\nTo reproduce:\n{program(function, args, {**kwargs, **named})}"
             raise AssertionError(msg)
     if first.error is not None:
         raise first.error
@@ -198,28 +203,3 @@ def _compare(expected: Any, got: Any, ulp: float, floor: float) -> str:
     if not ulp and not np.array_equal(np.signbit(one.real), np.signbit(other.real)):
         return f"signs of zeros or NaN: {one!r} and {other!r}"
     return ""
-
-
-# ----------------------------------------------------------------------------- telling
-
-
-def _name(function: Callable[..., Any]) -> str:
-    op = getattr(function, "op", None)
-    return f"xpu.{op.name}" if op is not None else getattr(function, "__name__", repr(function))
-
-
-def _reproduction(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], ulp: float | None
-) -> str:
-    words = [_name(function), *map(_literal, args), *(f"{k}={_literal(v)}" for k, v in kwargs.items())]
-    if ulp is not None:
-        words.append(f"ulp={ulp!r}")
-    return f"    import numpy, xpu\n    xpu.testing.assert_agrees({', '.join(words)})"
-
-
-def _literal(value: Any) -> str:
-    if not isinstance(value, (np.ndarray, Handle)):
-        return repr(value)
-    host = np.asarray(value)
-    values = repr(host.tolist()).replace("nan", "numpy.nan").replace("inf", "numpy.inf")
-    return f"numpy.array({values}, dtype={host.dtype.str!r}).reshape({host.shape})"

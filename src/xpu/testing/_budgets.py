@@ -14,17 +14,27 @@ __all__ = ["budget", "budgets", "ulps_apart"]
 # Functions") plus NumPy's own of up to 4, rounded up.
 _ELEMENTARY = 8.0
 _EXACT = 0.0
+# Made of more than one rounded step, each of which a GPU library may take in another order or with a fused
+# multiply-add; among complex numbers so are products, quotients and magnitudes.
+_STEPS = frozenset(
+    {"bartlett", "blackman", "corrcoef", "cov", "geomspace", "hamming", "hanning", "histogram", "interp"}
+)
+_STEPS |= {"interp", "kaiser", "linspace", "logspace", "nanpercentile", "nanquantile", "percentile", "quantile"}
+_COMPLEX_STEPS = frozenset({"absolute", "cross", "divide", "kron", "multiply", "outer", "linalg.outer", "reciprocal"})
+_COMPLEX_STEPS |= {"sign", "square"}
 # A function of the user's chains operations; each adds its rounding.
 _UNKNOWN = 64.0
 
 
-def budget(function: Any) -> float:
+def budget(function: Any, dtype: Any = None) -> float:
     """Return the rounding budget between devices, in units in the last place of the result.
 
     Parameters
     ----------
     function : callable or str
         A public function of xpu, or its name; any other callable gets the budget of a chain.
+    dtype : dtype, optional
+        Of the operands: complex products round more than once.
 
     Returns
     -------
@@ -36,6 +46,8 @@ def budget(function: Any) -> float:
     >>> import xpu
     >>> xpu.testing.budget(xpu.add), xpu.testing.budget("linalg.svd") > 0
     (0.0, True)
+    >>> xpu.testing.budget(xpu.multiply), xpu.testing.budget(xpu.multiply, "c16")
+    (0.0, 8.0)
     """
     op = OPS.get(function) if isinstance(function, str) else getattr(function, "op", None)
     if op is None:
@@ -44,7 +56,10 @@ def budget(function: Any) -> float:
         return float(op.ulp)
     if op.kind in ("reduction", "scan", "matmul", "linalg", "fft", "conv", "filter"):
         return _UNKNOWN
-    return _EXACT if op.kind != "elementwise" or op.weight <= 1 else _ELEMENTARY
+    if op.kind == "elementwise" and op.weight > 1:
+        return _ELEMENTARY
+    several = op.name in _STEPS or (op.name in _COMPLEX_STEPS and dtype is not None and np.dtype(dtype).kind == "c")
+    return _ELEMENTARY if several else _EXACT
 
 
 def budgets() -> dict[str, float]:
