@@ -30,7 +30,7 @@ import numpy
 from convolution_worker import CASES, MAKERS, SLOW, Case
 
 NEEDS = {
-    "xpu+jit": "numba",
+    "xpu": "numba",
     "torch": "torch",
     "onnxruntime": "onnxruntime",
 }
@@ -180,14 +180,14 @@ def summary(results: dict[Case, dict[str, Answer]], ours: str) -> str:
         f"{ours}: torch / {ours} {mean_and_least(list(torch.values()))}, "
         f"without the one-channel cases {mean_and_least(many)}; "
         f"SciPy's best / {ours} {mean_and_least(scipy)}; signal.correlate2d / {ours} {mean_and_least(direct)}; "
-        f"most workspace {max(space):.2f} of input + output"
+        f"most workspace {max(space):.2f} of operands + result"
     )
 
 
 def table(threads: int, libraries: list[str], cases: list[int], rounds: int) -> None:
     """Measure and print everything at one number of threads."""
     print(f"\nthreads: {threads}; medians of {rounds} rounds, milliseconds; in brackets the plan's workspace over")
-    print("input + output\n")
+    print("operands + result\n")
     print(header(libraries))
     workers = [Worker(library, threads) for library in libraries]
     results: dict[Case, dict[str, Answer]] = {}

@@ -52,7 +52,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Job:
-    """What to time, the engine that runs it, and its workspace in multiples of input plus output."""
+    """What to time, the engine that runs it, and its workspace in multiples of both operands plus result."""
 
     run: Run
     engine: str = ""
@@ -81,26 +81,25 @@ SLOW = 0.5
 CONVOLVE2D_MOST = 10**9
 
 
-def xpu_maker(extra: str | None) -> Maker:
-    """Return the maker for xpu as installed with one of the extras ``jit``, ``onednn``, or none."""
+def xpu_maker(*, numba: bool = True, onednn: bool = False) -> Maker:
+    """Return the maker for xpu: as installed by default, with the extra ``onednn``, or where numba does not load."""
 
     def make(case: Case, x: Array, w: Array, threads: int) -> Job:
         xpu, conv = importlib.import_module("xpu"), importlib.import_module("xpu.conv")
         kernels = importlib.import_module("xpu.conv._background")
-        if extra == "jit":
-            if not kernels.wait():
-                message = "numba is not installed here: leave out --libraries xpu+jit"
-                raise SystemExit(message)
-        else:
+        if not numba:
             kernels.refuse("it is left out of this column")
-        if extra != "onednn":
+        elif not kernels.wait():
+            message = f"xpu's kernels are missing: {kernels.why_not('_tiles')}"
+            raise SystemExit(message)
+        if not onednn:
             conv.ENGINES.pop("onednn", None)
         rank = len(case.x) - 2
         function = {1: xpu.nn.conv1d, 2: xpu.nn.conv2d, 3: xpu.nn.conv3d}[rank]
         plan = conv.plan_conv(conv.conv_geometry("conv", rank, case.x, case.w, "f4", "f4", **case.options))
         arrays = xpu.asarray(x), xpu.asarray(w)
-        outer = plan.geometry.bytes - w.nbytes
-        return Job(lambda: numpy.asarray(function(*arrays, **case.options)), plan.engine, plan.workspace / outer)
+        share = plan.workspace / plan.geometry.bytes
+        return Job(lambda: numpy.asarray(function(*arrays, **case.options)), plan.engine, share)
 
     return make
 
@@ -177,9 +176,9 @@ def ndimage_job(case: Case, x: Array, w: Array, threads: int) -> Job | None:
 
 
 MAKERS: dict[str, Maker] = {
-    "xpu": xpu_maker(None),
-    "xpu+jit": xpu_maker("jit"),
-    "xpu+onednn": xpu_maker("onednn"),
+    "xpu": xpu_maker(),
+    "xpu+onednn": xpu_maker(onednn=True),
+    "xpu-numba": xpu_maker(numba=False),
     "torch": torch_job,
     "onnxruntime": onnx_job,
     "signal.correlate": signal_job,

@@ -31,6 +31,8 @@ WORTH = 1_000_000
 # Images are done together as long as their flat forms fit, or are no more than the weights are twice: those are
 # packed once for all of them.
 CHUNK = 1 << 20
+# Bytes of a copy that another thread is called for.
+WORTH_COPY = 1 << 20
 
 
 class CompiledEngine:
@@ -114,15 +116,15 @@ class _Flat:
         return (channels + numpy.array(shifts, dtype=numpy.int64)).ravel()
 
 
-def _flatten(g: ConvGeometry, flat: _Flat, x: Array, slack: int) -> Array:
+def _flatten(g: ConvGeometry, flat: _Flat, x: Array, slack: int, threads: int) -> Array:
     """Return ``x`` with its zeros, split by phase, as one flat array with room behind it."""
     lines = g.batch * g.in_channels
     buffer = scratch(lines * flat.pitch + slack, "flat", g.dtype)
     buffer[lines * flat.pitch :] = 0
     shape = (g.batch, g.in_channels, flat.phases, *flat.sizes)
     split: Any = buffer[: lines * flat.pitch].reshape(shape)
-    if any(before or after for before, after in g.padding) or flat.phases > 1:
-        split[...] = 0
+    zeros = any(before or after for before, after in g.padding) or flat.phases > 1
+    moves = []
     for index, residues in enumerate(itertools.product(*flat.used)):
         put: list[slice] = []
         take: list[slice] = []
@@ -133,7 +135,16 @@ def _flatten(g: ConvGeometry, flat: _Flat, x: Array, slack: int) -> Array:
             put.append(slice(low, high))
             take.append(slice(low * s + r - before, max(0, (high - 1) * s + r - before + 1), s))
         if all(p.stop > p.start for p in put):
-            split[(slice(None), slice(None), index, *put)] = x[(slice(None), slice(None), *take)]
+            moves.append(((index, *put), tuple(take)))
+
+    def some(part: int, parts: int) -> None:
+        mine = slice(part * g.in_channels // parts, (part + 1) * g.in_channels // parts)
+        if zeros:
+            split[:, mine] = 0
+        for put, take in moves:
+            split[(slice(None), mine, *put)] = x[(slice(None), mine, *take)]
+
+    _threads.run_all(some, min(threads, g.in_channels) if split.nbytes >= WORTH_COPY else 1)
     return buffer
 
 
@@ -143,40 +154,55 @@ def tiles_forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     offsets = flat.offsets(g)
     w = numpy.ascontiguousarray(w).ravel()
     y = numpy.empty(g.y_shape, dtype=g.dtype)
+    threads = _threads.count() if g.macs > WORTH else 1
     image = (g.in_channels * flat.pitch + g.out_channels * flat.length) * g.dtype.itemsize
-    count = max(1, min(g.batch, max(CHUNK, 2 * w.nbytes) // image))
-    for n in range(0, g.batch, count):
-        part = slice(n, min(g.batch, n + count))
-        _images(g.with_(batch=part.stop - n), flat, offsets, x[part], w, y[part])
+    count = max(1, min(-(-g.batch // threads), max(CHUNK, 2 * w.nbytes) // image))
+    parts = [slice(n, min(g.batch, n + count)) for n in range(0, g.batch, count)]
+    apart = len(parts) % threads == 0 or len(parts) >= 4 * threads
+
+    def some(first: int, step: int) -> None:
+        for part in parts[first::step]:
+            images = g.with_(batch=part.stop - part.start)
+            _images(images, flat, offsets, x[part], w, y[part], 1 if apart else threads)
+
+    _threads.run_all(some, threads if apart else 1)
     return y
 
 
-def _images(g: ConvGeometry, flat: _Flat, offsets: Array, x: Array, w: Array, y: Array) -> None:
+def _images(g: ConvGeometry, flat: _Flat, offsets: Array, x: Array, w: Array, y: Array, threads: int) -> None:
     lanes = _background.module("_tiles").VECTOR_BYTES // g.dtype.itemsize
     length = -(-flat.length // lanes) * lanes
     dense = math.prod(g.out_spatial) == length
     if flat.plain and dense:
         source = numpy.ascontiguousarray(x).ravel()
     else:
-        source = _flatten(g, flat, x, lanes + length - flat.length)
+        source = _flatten(g, flat, x, lanes + length - flat.length, threads)
     made = y.reshape(-1) if dense else scratch(g.batch * g.out_channels * length, "made", g.dtype)
-    _spread(g, source, offsets, w, made, (flat.pitch * g.w_shape[1], length, lanes))
-    if not dense:
-        lines = made.reshape((g.batch, g.out_channels, length))
-        strides = (*lines.strides[:2], *(step * g.dtype.itemsize for step in flat.steps))
-        y[...] = numpy.lib.stride_tricks.as_strided(lines, g.y_shape, strides)
+    _spread(g, source, offsets, w, made, (flat.pitch * g.w_shape[1], length, lanes), threads)
+    if dense:
+        return
+    lines = made.reshape((g.batch, g.out_channels, length))
+    strides = (*lines.strides[:2], *(step * g.dtype.itemsize for step in flat.steps))
+    whole = numpy.lib.stride_tricks.as_strided(lines, g.y_shape, strides)
+
+    def some(part: int, parts: int) -> None:
+        mine = slice(part * g.out_channels // parts, (part + 1) * g.out_channels // parts)
+        y[:, mine] = whole[:, mine]
+
+    _threads.run_all(some, min(threads, g.out_channels) if y.nbytes >= WORTH_COPY else 1)
 
 
-def _spread(g: ConvGeometry, x: Array, off: Array, w: Array, y: Array, sizes: tuple[int, int, int]) -> None:
+def _spread(
+    g: ConvGeometry, x: Array, off: Array, w: Array, y: Array, sizes: tuple[int, int, int], threads: int
+) -> None:
     """Divide the work among the threads: by image and group, by positions, or by rows."""
     pitch, length, lanes = sizes
     tiles = _background.module("_tiles")
     pairs, rows, depth = g.batch * g.groups, g.out_channels // g.groups, len(off)
-    # A panel takes about half of the first cache, a packed block of the weights half of the second.
+    # A panel takes about half of the first cache, a packed block of the weights a quarter of the second.
     most = caches().first // 2 // (tiles.PANEL * tiles.VECTOR_BYTES)
     block = -(-depth // -(-depth // max(1, most)))
-    tall = max(lanes, caches().second // 2 // (block * g.dtype.itemsize) // lanes * lanes)
-    threads = _threads.count() if g.macs > WORTH else 1
+    tall = max(lanes, caches().second // 4 // (block * g.dtype.itemsize) // lanes * lanes)
     vectors = length // lanes
 
     def work(part: int, parts: int) -> None:

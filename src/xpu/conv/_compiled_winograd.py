@@ -31,7 +31,7 @@ PLANES = 36
 # Filters whose transforms stay in the cache while all tiles pass by; with fewer, shared tiles are read too often.
 MOST_FILTERS = 64
 # Transforms for which another thread is called.
-WORTH_THREADS = 4096
+WORTH_THREADS = 2048
 # Tiles of a block at least: two panels of eight lanes.
 LEAST_TILES = 48
 # A transform of a tile or a filter takes as long as this many operations of a product.
