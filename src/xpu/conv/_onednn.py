@@ -5,6 +5,7 @@ Whatever oneDNN does not do, or does only by its slow reference loops, is a reas
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import numpy
 
 from xpu.conv import _threads
 from xpu.conv._engine import Rates
-from xpu.conv._geometry import ConvGeometry
+from xpu.conv._geometry import ConvGeometry, Sizes
 from xpu.conv._lower import lowered, lowered_geometries
 from xpu.conv._onednn_library import forked, loaded, problem
 from xpu.conv._onednn_primitive import DTYPES, Key, Primitive, build
@@ -108,7 +109,9 @@ def _count() -> int:
     return 1 if forked() else _threads.count()
 
 
+@functools.lru_cache(maxsize=1024)
 def _parts(geometry: ConvGeometry) -> list[ConvGeometry]:
+    """Return the geometries that oneDNN is asked for: none where no product adds to the result."""
     if geometry.dtype.kind == "c":
         return lowered_geometries(geometry, kinds=_KINDS)
     return [geometry] if lowered_geometries(geometry, kinds=_KINDS) else []
@@ -122,18 +125,27 @@ def _primitive(g: ConvGeometry, bias: bool = False) -> Primitive:
     return found
 
 
+@functools.lru_cache(maxsize=1024)
+def _shapes(g: ConvGeometry) -> tuple[Sizes, Sizes, Sizes, Sizes]:
+    """Return the shapes of the operands, a bias and the result, worked out once."""
+    channels = g.in_channels if g.kind == "input" else g.out_channels
+    return (*g.operand_shapes, (channels,), g.result_shape)
+
+
 def _check(g: ConvGeometry, first: Array, second: Array, bias: Array | None) -> None:
     """Refuse operands that are not what the geometry says: oneDNN gets bare addresses."""
-    channels = g.in_channels if g.kind == "input" else g.out_channels
-    wanted = (*g.operand_shapes, (channels,))
-    for array, shape in zip((first, second, bias), wanted, strict=True):
-        if array is not None and (array.shape != shape or array.dtype.newbyteorder("=") != g.dtype):
+    for array, shape in zip((first, second, bias), _shapes(g), strict=False):
+        if array is not None and (array.shape != shape or (array.dtype != g.dtype and not _swapped(array, g))):
             problem = f"an operand is {array.dtype} of shape {array.shape}, {g} takes {g.dtype} of shape {shape}"
             raise ValueError(text(f"nn.conv{g.rank}d", problem, "Pass the arrays the geometry was made from."))
 
 
+def _swapped(array: Array, g: ConvGeometry) -> bool:
+    return bool(array.dtype.newbyteorder("=") == g.dtype)
+
+
 def _native(xp: Namespace, g: ConvGeometry, first: Array, second: Array, bias: Array | None = None) -> Array:
-    result = numpy.empty(g.result_shape, g.dtype)
+    result = numpy.empty(_shapes(g)[3], g.dtype)
     one, two = (numpy.require(a, g.dtype, ("C", "A")) for a in (first, second))
     added = None if bias is None else numpy.require(bias, g.dtype, ("C", "A"))
     _primitive(g, bias is not None).run(one, two, result, added)

@@ -45,6 +45,9 @@ ENGINES: dict[str, Engine] = {
     )
 }
 
+# Engines whose answer follows from the geometry alone, so that they need not be asked again.
+_SETTLED = frozenset({"direct", "gemm", "fft", "winograd"})
+
 
 @dataclass(frozen=True, slots=True)
 class ConvPlan:
@@ -152,14 +155,14 @@ def plan_conv(
     if unknown:
         message = f"xpu.nn.plan_conv: engines={unknown!r} are unknown. Valid: {', '.join(ENGINES)}."
         raise ValueError(message)
-    if workspace_limit is None and engines is None:
-        workspace_limit = allowance(geometry)
     rates = rates or Rates().for_threads(_threads.count())
-    usable = tuple((n, _refusal(ENGINES[n], geometry, device)) for n in names)
-    return _decide(geometry, usable, workspace_limit, rates)
+    # Asked every time: kernels and libraries become ready while a program runs.
+    answers = tuple(None if name in _SETTLED else _refusal(name, geometry, device) for name in names)
+    return _decide(geometry, device, names, answers, engines is None, workspace_limit, rates)
 
 
-def _refusal(engine: Engine, geometry: ConvGeometry, device: Device) -> str | None:
+def _refusal(name: str, geometry: ConvGeometry, device: Device) -> str | None:
+    engine = ENGINES[name]
     if engine.device not in ("any", device):
         return f"it runs on {engine.device} arrays, these are on {device}"
     return engine.supports(geometry)
@@ -168,7 +171,10 @@ def _refusal(engine: Engine, geometry: ConvGeometry, device: Device) -> str | No
 @functools.lru_cache(maxsize=4096)
 def _decide(
     geometry: ConvGeometry,
-    usable: tuple[tuple[str, str | None], ...],
+    device: Device,
+    names: tuple[str, ...],
+    answers: tuple[str | None, ...],
+    limited: bool,
     limit: int | None,
     rates: Rates,
 ) -> ConvPlan:
@@ -176,7 +182,10 @@ def _decide(
     seconds: dict[str, float] = {}
     space: dict[str, int] = {}
     refused: dict[str, str] = {}
-    for name, reason in usable:
+    if limit is None and limited:
+        limit = allowance(geometry)
+    for name, answer in zip(names, answers, strict=True):
+        reason = _refusal(name, geometry, device) if name in _SETTLED else answer
         if reason is not None:
             refused[name] = reason
             continue
