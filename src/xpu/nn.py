@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from xpu import conv
+from xpu._config import current
 from xpu._nn._arrays import array, dtype_of, shape_of
 from xpu._nn._conv_faces import (
     conv1d,
@@ -68,6 +69,8 @@ __all__ = [
 def plan_conv(x: Any, w: Any, **options: Any) -> ConvPlan:
     """Return the plan of a convolution on the host as data: engine, workspace, predicted seconds.
 
+    Under ``xpu.config(autotune=True)`` the engines are measured, as the call itself would do, once per shape.
+
     Parameters
     ----------
     x, w : array_like or tuple of int
@@ -92,4 +95,5 @@ def plan_conv(x: Any, w: Any, **options: Any) -> ConvPlan:
     kinds = [np.dtype(np.float32) if isinstance(a, tuple) else dtype_of(array(a)) for a in (x, w)]
     rank = len(shapes[1]) - 2
     batched = (1, *shapes[0]) if len(shapes[0]) == rank + 1 else shapes[0]
-    return conv.plan_conv(conv.conv_geometry("nn.plan_conv", rank, batched, shapes[1], *kinds, **options), **limits)
+    planner = conv.tuned_plan if current().autotune else conv.plan_conv
+    return planner(conv.conv_geometry("nn.plan_conv", rank, batched, shapes[1], *kinds, **options), **limits)

@@ -30,9 +30,9 @@ def _namespace(raw: Raw) -> Any:
 
 def plan_for(raw: Raw) -> Callable[[conv.ConvGeometry], conv.ConvPlan]:
     """Return the planner for the device an array is on; cuDNN takes part on a GPU."""
-    if isinstance(raw, np.ndarray):
-        return conv.plan_conv
     settings = current()
+    if isinstance(raw, np.ndarray):
+        return conv.tuned_plan if settings.autotune else conv.plan_conv
     return functools.partial(_plan_on_gpu, _cudnn(settings.tf32, settings.deterministic))
 
 

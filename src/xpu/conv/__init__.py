@@ -19,7 +19,9 @@ below, for placement and for whoever wants to see the plan first:
     From arguments to a `ConvGeometry`: pure shapes, with ``flops``, ``bytes``, ``result_shape``.
 ``plan_conv(geometry, *, device="cpu", engines=None, workspace_limit=None) -> ConvPlan``
     Cached.  ``print(plan)`` shows the engine, its workspace and predicted seconds of every engine.
-``execute(plan, xp, first, second)``
+``tuned_plan(geometry, **the same) -> ConvPlan``
+    The same with times that were measured here, once per shape, and are kept on disk.
+``execute(plan, xp, first, second, bias=None)``
     Run it; the operands are ``(x, w)`` forward, ``(y, w)`` for the input's gradient, ``(x, y)`` for
     the weight's.
 ``correlate_one(a, kernel, padding)``
@@ -38,6 +40,7 @@ from xpu.conv._arguments import (
     transpose_geometry,
     weight_geometry,
 )
+from xpu.conv._autotune import tuned_plan
 from xpu.conv._compiled import WORTH
 from xpu.conv._convolve import conv, conv_input, conv_transpose, conv_weight
 from xpu.conv._engine import Engine, Rates
@@ -67,5 +70,6 @@ __all__ = [
     "register",
     "threads",
     "transpose_geometry",
+    "tuned_plan",
     "weight_geometry",
 ]

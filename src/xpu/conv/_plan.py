@@ -67,6 +67,11 @@ class ConvPlan:
         Engines that do not take part, each with its reason.
     measured : bool
         Whether the seconds were measured on this machine.
+    predicted : tuple of (str, float)
+        Beside measured seconds, those that were predicted, in the same order; then the engines that were
+        predicted too slow to be measured.
+    device : {"cpu", "cuda"}
+        Where the operands are.
 
     Examples
     --------
@@ -82,11 +87,13 @@ class ConvPlan:
     seconds: tuple[tuple[str, float], ...]
     refused: tuple[tuple[str, str], ...] = ()
     measured: bool = False
+    predicted: tuple[tuple[str, float], ...] = ()
+    device: Device = "cpu"
 
     @property
     def predicted_seconds(self) -> float:
-        """Seconds of the chosen engine."""
-        return dict(self.seconds)[self.engine]
+        """Predicted seconds of the chosen engine, also where they were measured."""
+        return dict(self.predicted or self.seconds)[self.engine]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -97,13 +104,19 @@ class ConvPlan:
             "seconds": dict(self.seconds),
             "refused": dict(self.refused),
             "measured": self.measured,
+            "predicted": dict(self.predicted or self.seconds),
         }
 
     def __str__(self) -> str:
         """Return a small table: the chosen engine, then every other with its time or reason."""
-        word = "measured" if self.measured else "predicted"
         lines = [str(self.geometry), f"engine {self.engine}, workspace {self.workspace:,} bytes"]
-        lines += [f"  {name:<18}{time * 1e3:12.4f} ms {word}" for name, time in self.seconds]
+        seconds, predicted = dict(self.seconds), dict(self.predicted or self.seconds)
+        for name, guess in (*self.seconds, *((n, t) for n, t in predicted.items() if n not in seconds)):
+            line = f"{guess * 1e3:12.4f} ms predicted"
+            if self.measured:
+                line = f"{predicted[name] * 1e3:12.4f} ms predicted"
+                line += f"{seconds[name] * 1e3:12.4f} ms measured" if name in seconds else ", not measured"
+            lines.append(f"  {name:<18}{line}")
         lines += [f"  {name:<18}{reason}" for name, reason in self.refused]
         return "\n".join(lines)
 
@@ -205,7 +218,7 @@ def _decide(
         raise ConvShapeError(message)
     order = tuple(sorted(seconds.items(), key=lambda item: item[1]))
     best = order[0][0]
-    return ConvPlan(geometry, best, space[best], order, tuple(refused.items()))
+    return ConvPlan(geometry, best, space[best], order, tuple(refused.items()), device=device)
 
 
 def execute(plan: ConvPlan, xp: Namespace, first: Array, second: Array, bias: Array | None = None) -> Array:
@@ -238,8 +251,14 @@ def execute(plan: ConvPlan, xp: Namespace, first: Array, second: Array, bias: Ar
 
 
 def with_measured(plan: ConvPlan, seconds: dict[str, float]) -> ConvPlan:
-    """Return the plan with measured times in place of predicted ones, and their winner."""
+    """Return the plan with measured times beside the predicted ones, and their winner."""
     order = tuple(sorted(seconds.items(), key=lambda item: item[1]))
-    best = order[0][0]
-    space = ENGINES[best].workspace(plan.geometry)
-    return dataclasses.replace(plan, engine=best, workspace=space, seconds=order, measured=True)
+    guesses = dict(plan.seconds)
+    rest = tuple(item for item in plan.seconds if item[0] not in seconds)
+    predicted = tuple((name, guesses[name]) for name, _ in order) + rest
+    return dataclasses.replace(with_engine(plan, order[0][0]), seconds=order, measured=True, predicted=predicted)
+
+
+def with_engine(plan: ConvPlan, engine: str) -> ConvPlan:
+    """Return the plan with another of its engines."""
+    return dataclasses.replace(plan, engine=engine, workspace=ENGINES[engine].workspace(plan.geometry))
