@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import xpu
 from xpu import conv
 from xpu._nn import _convolutions
+from xpu.conv import _autotune, _cudnn_graph
 from xpu.conv._cudnn import CudnnEngine
 from xpu.conv._cudnn_library import CudnnRefusedError
 
@@ -70,3 +72,52 @@ def test_what_cudnn_refuses_while_planning_is_computed_without_it(on_gpu) -> Non
 
 def test_an_array_on_the_host_is_planned_for_the_host() -> None:
     assert _convolutions.plan_for(np.zeros(1)) is conv.plan_conv
+
+
+def test_autotune_measures_the_choices_of_cudnns_heuristics(on_gpu) -> None:
+    def workspace(self, geometry):
+        if self.options.choice > 1:
+            raise CudnnRefusedError("no third plan", "no third plan")
+        return 0
+
+    raced = []
+
+    def measure(plan):
+        raced.append(sorted(name for name, _ in plan.seconds))
+        return {"gemm": 3.0, "cudnn": 2.0, "cudnn:1": 1.0}
+
+    on_gpu.setattr(CudnnEngine, "workspace", workspace)
+    on_gpu.setattr(_autotune, "measure", measure)
+    on_gpu.setattr(_autotune._autotune_store, "get", lambda key: None)
+    on_gpu.setattr(_autotune._autotune_store, "put", lambda key, seconds: False)
+    with xpu.config(autotune=True):
+        plan = _convolutions.plan_for(object())(GEOMETRY)
+    assert [name for name in raced[0] if name.startswith("cudnn")] == ["cudnn", "cudnn:1"]
+    assert (plan.engine, plan.measured, plan.device) == ("cudnn:1", True, "cuda")
+    assert engine_of(plan).options.choice == 1
+    _autotune.forget()
+
+
+class Graph:
+    """Three plans, of which the first does not build."""
+
+    def get_execution_plan_count(self) -> int:
+        return 3
+
+    def build_plan_at_index(self, index: int) -> None:
+        if index == 0:
+            raise RuntimeError
+
+    def get_workspace_size(self) -> int:
+        return 0
+
+    def get_plan_name_at_index(self, index: int) -> str:
+        return f"eng{index}"
+
+
+@pytest.mark.parametrize(("choice", "engine"), [(0, "eng1"), (1, "eng2")])
+def test_a_choice_counts_the_plans_that_build(choice, engine) -> None:
+    cudnn = SimpleNamespace(cudnnGraphNotSupportedError=LookupError)
+    assert _cudnn_graph._chosen(cudnn, Graph(), 0, choice).engine == engine
+    with pytest.raises(RuntimeError, match="none of 3 engines is allowed"):
+        _cudnn_graph._chosen(cudnn, Graph(), 0, 2)

@@ -21,6 +21,8 @@ __all__ = ["backward_input", "backward_weight", "forward", "plan_for", "transpos
 
 Raw = Any
 RANKS = (1, 2, 3)
+# Plans of cuDNN's heuristics that are measured under autotune.
+CHOICES = 4
 
 
 def _namespace(raw: Raw) -> Any:
@@ -33,24 +35,44 @@ def plan_for(raw: Raw) -> Callable[[conv.ConvGeometry], conv.ConvPlan]:
     settings = current()
     if isinstance(raw, np.ndarray):
         return conv.tuned_plan if settings.autotune else conv.plan_conv
-    return functools.partial(_plan_on_gpu, _cudnn(settings.tf32, settings.deterministic))
+    mine = _cudnn(settings.tf32, settings.deterministic)
+    return functools.partial(_tuned_on_gpu if settings.autotune else _plan_on_gpu, mine)
 
 
-@functools.lru_cache(maxsize=4)
-def _cudnn(tf32: bool, deterministic: bool) -> CudnnEngine:
+@functools.lru_cache(maxsize=4 * CHOICES)
+def _cudnn(tf32: bool, deterministic: bool, choice: int = 0) -> CudnnEngine:
     """Return the engine for these settings; each stands under a name of its own, so threads may differ in them."""
-    engine = CudnnEngine(CudnnOptions(tf32=tf32, deterministic=deterministic))
+    engine = CudnnEngine(CudnnOptions(tf32=tf32, deterministic=deterministic, choice=choice))
     conv.register(engine)
     return engine
 
 
+def _all_but(*kept: CudnnEngine) -> frozenset[str]:
+    every = {name for name, engine in tuple(conv.ENGINES.items()) if isinstance(engine, CudnnEngine)}
+    return frozenset(every - {engine.name for engine in kept})
+
+
 def _plan_on_gpu(mine: CudnnEngine, geometry: conv.ConvGeometry) -> conv.ConvPlan:
     """Plan with the cuDNN of these settings alone; what it refuses while planning is computed without it."""
-    every = {name for name, engine in tuple(conv.ENGINES.items()) if isinstance(engine, CudnnEngine)}
     try:
-        return conv.plan_conv(geometry, device="cuda", without=frozenset(every - {mine.name}))
+        return conv.plan_conv(geometry, device="cuda", without=_all_but(mine))
     except (CudnnRefusedError, CudnnUnavailableError):
-        return conv.plan_conv(geometry, device="cuda", without=frozenset(every))
+        return conv.plan_conv(geometry, device="cuda", without=_all_but())
+
+
+def _tuned_on_gpu(mine: CudnnEngine, geometry: conv.ConvGeometry) -> conv.ConvPlan:
+    """Measure the first choices of cuDNN's heuristics beside the other engines. NOT RUN ON A GPU."""
+    choices: list[CudnnEngine] = []
+    try:
+        for choice in range(CHOICES):
+            engine = _cudnn(mine.options.tf32, mine.options.deterministic, choice)
+            if engine.supports(geometry) is not None:
+                break
+            engine.workspace(geometry)  # builds its plan, or is refused: then there are no more
+            choices.append(engine)
+    except (CudnnRefusedError, CudnnUnavailableError):
+        pass
+    return conv.tuned_plan(geometry, device="cuda", without=_all_but(*choices))
 
 
 def _work(geometry: conv.ConvGeometry) -> Work:

@@ -40,7 +40,13 @@ BUDGET = 0.4
 SHORT = 0.1
 _MOST_KNOWN = 4096
 # What the engines run on: a new version is measured anew.
-_LIBRARIES = {"compiled": "numba", "onednn": "onednn-cpu-gomp", "fft": "scipy", "cudnn": "nvidia-cudnn-frontend"}
+_LIBRARIES = {
+    "compiled": "numba",
+    "planes": "numba",
+    "onednn": "onednn-cpu-gomp",
+    "fft": "scipy",
+    "cudnn": "nvidia-cudnn-frontend",
+}
 
 
 class _Known:
@@ -98,11 +104,11 @@ def tuned_plan(geometry: ConvGeometry, **options: Any) -> ConvPlan:
     plan = plan_conv(geometry, **options)
     if len(plan.seconds) < 2 or geometry.empty:
         return plan
-    memory = (geometry, _threads.count(), tuple(sorted(dict(plan.seconds))))
+    memory = (geometry, plan.device, _threads.count(), tuple(sorted(dict(plan.seconds))))
     with _KNOWN.lock:
         seconds = _KNOWN.times.get(memory)
         if seconds is None:
-            key = _key(plan, options.get("device", "cpu"))
+            key = _key(plan)
             seconds = _autotune_store.get(key)
             if seconds is None:
                 seconds = measure(plan)
@@ -115,14 +121,14 @@ def tuned_plan(geometry: ConvGeometry, **options: Any) -> ConvPlan:
     return with_measured(plan, seconds)
 
 
-def _key(plan: ConvPlan, device: str) -> dict[str, Any]:
+def _key(plan: ConvPlan) -> dict[str, Any]:
     """Return what a measurement depends on, as plain data."""
     return {
         "geometry": str(plan.geometry),
         "threads": _threads.count(),
         "engines": {name: _version(name) for name in sorted(dict(plan.seconds))},
         "numpy": numpy.__version__,
-        "processor": _processor(device),
+        "processor": _processor(plan.device),
     }
 
 

@@ -65,6 +65,7 @@ class CudnnEngine:
         self.session = session
         # One name per way of computing, so that a plan says which, and engines of several settings stand side by side.
         self.name = "cudnn" + "-tf32" * options.tf32 + "-nondeterministic" * (not options.deterministic)
+        self.name += f":{options.choice}" if options.choice else ""
 
     def __repr__(self) -> str:
         return f"CudnnEngine({self.options})"

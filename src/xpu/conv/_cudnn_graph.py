@@ -86,7 +86,7 @@ def build_plan(
     handle: Any = None,
     properties: Any = None,
 ) -> CudnnPlan:
-    """Build the first plan in cuDNN's own order that the options allow.
+    """Build the plan that the options choose in cuDNN's own order: the first they allow, unless told otherwise.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def build_plan(
         limit = options.workspace_limit
         limit = default_workspace_limit(geometry) if limit is None else limit
         _rule_out(cudnn, graph, geometry.dtype.name, options, limit)
-        return _first(cudnn, graph, limit)
+        return _chosen(cudnn, graph, limit, options.choice)
     # The frontend raises RuntimeError for CUDNN_STATUS_BAD_PARAM and the like, ValueError from its
     # own checks (1.28 and newer), and its own class where no engine is left.
     except (cudnn.cudnnGraphNotSupportedError, RuntimeError, ValueError) as error:
@@ -183,8 +183,8 @@ def _rule_out(cudnn: Any, graph: Any, dtype: str, options: CudnnOptions, limit: 
     graph.deselect_workspace_greater_than(limit)
 
 
-def _first(cudnn: Any, graph: Any, limit: int) -> CudnnPlan:
-    """Build the first plan that is allowed and builds; ``build_plans`` would not tell which one."""
+def _chosen(cudnn: Any, graph: Any, limit: int, choice: int = 0) -> CudnnPlan:
+    """Build the first plan (or a later choice) that is allowed and builds; ``build_plans`` would not tell which."""
     failures: dict[str, None] = {}
     count = graph.get_execution_plan_count()
     for index in range(count):
@@ -192,6 +192,9 @@ def _first(cudnn: Any, graph: Any, limit: int) -> CudnnPlan:
             graph.build_plan_at_index(index)
         except (cudnn.cudnnGraphNotSupportedError, RuntimeError, ValueError) as error:
             failures[cause(error)] = None
+            continue
+        if choice:
+            choice -= 1
             continue
         size = int(graph.get_workspace_size())
         return CudnnPlan(graph, str(graph.get_plan_name_at_index(index)), index, size)

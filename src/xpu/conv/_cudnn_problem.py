@@ -44,11 +44,14 @@ class CudnnOptions:
         Allow only engines whose result is the same bit for bit from run to run.
     workspace_limit : int or None
         Most bytes of workspace; None is `default_workspace_limit`.
+    choice : int
+        Which of the plans that the rest allows, in the order of cuDNN's heuristics; 0 is the first.
     """
 
     tf32: bool = False
     deterministic: bool = True
     workspace_limit: int | None = None
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
