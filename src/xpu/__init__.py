@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from xpu._kernels._fuse import fuse
     from xpu._kernels._vectorize import vectorize
     from xpu._offload import offload
+    from xpu._plan import plan
     from xpu._pipeline._feed import pipeline, prefetch
     from xpu._profile import profile
     from xpu import (
@@ -144,9 +145,9 @@ __all__ = [
     "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "ndarray", "ndenumerate", "ndim",
     "ndimage", "ndindex", "nditer", "negative", "nested_iters", "newaxis", "nextafter", "nn", "no_transfers",
     "nonzero", "not_equal", "number", "object_", "offload", "ogrid", "ones", "ones_like", "outer", "packbits", "pad",
-    "partition", "percentile", "permute_dims", "pi", "piecewise", "pipeline", "place", "poly", "poly1d", "polyadd",
-    "polyder", "polydiv", "polyfit", "polyint", "polymul", "polynomial", "polysub", "polyval", "positive", "pow",
-    "power", "prefetch", "printoptions", "prod", "profile", "promote_types", "ptp", "put", "put_along_axis",
+    "partition", "percentile", "permute_dims", "pi", "piecewise", "pipeline", "place", "plan", "poly", "poly1d",
+    "polyadd", "polyder", "polydiv", "polyfit", "polyint", "polymul", "polynomial", "polysub", "polyval", "positive",
+    "pow", "power", "prefetch", "printoptions", "prod", "profile", "promote_types", "ptp", "put", "put_along_axis",
     "putmask", "quantile", "r_", "rad2deg", "radians", "random", "ravel", "ravel_multi_index", "real",
     "real_if_close", "rec", "recarray", "reciprocal", "record", "remainder", "repeat", "require", "reshape",
     "resize", "result_type", "right_shift", "rint", "roll", "rollaxis", "roots", "rot90", "round", "s_", "save",
@@ -172,7 +173,7 @@ _SUBMODULES = frozenset({
 # Functions of files that most programs do not need.
 _LATE = {
     "explain": "xpu._explain", "no_transfers": "xpu._explain", "profile": "xpu._profile",
-    "offload": "xpu._offload",
+    "offload": "xpu._offload", "plan": "xpu._plan",
     "fuse": "xpu._kernels._fuse", "pipeline": "xpu._pipeline._feed", "prefetch": "xpu._pipeline._feed",
     "vectorize": "xpu._kernels._vectorize",
 }

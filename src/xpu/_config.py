@@ -295,7 +295,7 @@ class listening:
 
 
 @contextmanager
-def taking(takes: Callable[[Any], Any], device: str | None = None, why: str = FORCED) -> Iterator[None]:
+def taking(takes: Callable[[Any], Any] | None, device: str | None = None, why: str = FORCED) -> Iterator[None]:
     """Return a region in which `takes` is asked before an operation is placed (see `Settings`)."""
     base = current()
     values = base.values() if device is None else {**base.values(), "device": device}

@@ -31,7 +31,7 @@ from xpu._transfer import ledger
 from xpu._wrap import kinds
 from xpu.errors import XpuError
 
-__all__ = ["ALONE", "ask", "call", "forget_refusals", "plan", "too_large", "unborn"]
+__all__ = ["ALONE", "ask", "call", "execute", "forget_refusals", "plan", "too_large", "unborn"]
 
 Raw = Any
 
@@ -64,7 +64,11 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return made
     if op.view:
         return _stay(this, settings)
-    decision, where, work = plan(this, settings)
+    return execute(this, settings, *plan(this, settings))
+
+
+def execute(this: Call, settings: Settings, decision: Decision, where: Backend, work: Work) -> Any:
+    """Make resident, run and record what has been decided."""
     if decision.pieces is not None:
         return _run_in_pieces(this, where, settings, decision, work)
     planned, count = where, ledger.count

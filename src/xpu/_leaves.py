@@ -7,14 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from xpu._backends import HOST, Backend
-from xpu._block import Handle, anchor, read, shaped
-from xpu._op import host_only
-from xpu._ops import creation
-from xpu._transfer import lift
-from xpu._wrap import kinds, own
+from xpu._block import Handle, home, shaped
+from xpu._wrap import kinds
 
-__all__ = ["arrays_in", "bring_back", "key_of", "lent", "mapped", "overlapping"]
+__all__ = ["arrays_in", "key_of", "mapped", "overlapping"]
 
 
 def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -70,42 +66,10 @@ def key_of(value: Any, numbers: Callable[[Any], Hashable]) -> Hashable:
 
 
 def overlapping(arrays: list[Any]) -> bool:
-    """Return True where two NumPy arrays share memory: a write to one is a write to the other."""
+    """Return True where two arrays share memory: a write to one is a write to the other."""
     foreign = [a for a in arrays if isinstance(a, np.ndarray)]
-    return any(np.may_share_memory(a, b) for i, a in enumerate(foreign) for b in foreign[:i])
-
-
-def lent(array: Any, where: Backend | None) -> Any:
-    """Return an xpu array for one call.
-
-    NumPy memory is lent as it is where `where` is None (writes go to it), and copied once otherwise: to
-    the host, or straight to a device.
-    """
-    if isinstance(array, Handle):
-        return array
-    if where is None or host_only(array.dtype):
-        return creation.asarray(array, copy=False)
-    return own(lift(array, where) if where is not HOST else array.copy(), scalar=False)
-
-
-def bring_back(result: Any, lent_out: Mapping[int, tuple[Any, Any]]) -> Any:
-    """Return a result with its xpu arrays as NumPy's; one that was an argument is that argument.
-
-    Parameters
-    ----------
-    result : object
-        A structure.
-    lent_out : dict
-        By ``id`` of the lent xpu array: the user's array, and the lent one.
-    """
-
-    def change(array: Any) -> Any:
-        if not isinstance(array, Handle):
-            return array
-        if id(array) in lent_out:
-            return lent_out[id(array)][0]
-        if isinstance(array, kinds.scalar):
-            return np.asarray(read(array, HOST))[()]
-        return anchor(array)
-
-    return mapped(result, change)
+    if any(np.may_share_memory(a, b) for i, a in enumerate(foreign) for b in foreign[:i]):
+        return True
+    views = [home(a) for a in arrays if isinstance(a, Handle)]
+    blocks = [id(v.block) for v in views if v is not None]
+    return len(set(blocks)) < len(blocks)

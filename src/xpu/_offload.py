@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from xpu._backends import HOST, Backend, accelerator, automatic, machine_for, now
-from xpu._block import Block, Handle, devices_of, home, read, shaped, shared
-from xpu._call import Call
+from xpu._block import Handle, devices_of, home, shaped, shared
 from xpu._choice import Choice
 from xpu._config import current, taking
 from xpu._device import CPU
 from xpu._learn import learner
-from xpu._leaves import arrays_in, bring_back, key_of, lent, mapped, overlapping
+from xpu._leaves import arrays_in, key_of, overlapping
+from xpu._lending import Lending
 from xpu._machine import Machine
 from xpu._op import host_only
 from xpu._placement import ACCELERATOR, Decision, Operand, Policy, weigh
@@ -140,24 +137,23 @@ class offload:
         """Run it where the whole call finishes first."""
         settings = current()
         target = accelerator(settings) if settings.device == "auto" else None
-        arrays = arrays_in(args, kwargs)
-        plain = bool(arrays) and not any(isinstance(a, Handle) for a in arrays)
         if target is None or settings.takes is not None:
-            return _Run(self.function, args, kwargs, arrays, None).on_host(plain)
+            return Lending(args, kwargs, lambda a: None).call(self.function)
         known = self._known.get(self._key(args, kwargs))
         if known is None:
-            return self._first(args, kwargs, arrays, plain)
+            return self._first(args, kwargs)
+        arrays = arrays_in(args, kwargs)
         machine = machine_for(target)
         operands = [_operand(a, target) for a in arrays]
         decision = _weighed(known, operands, machine)
         device, reason = self._chosen(known, decision)
         _keep_accounts(arrays, decision)
         where = target if device == ACCELERATOR else HOST
-        run = _Run(self.function, args, kwargs, arrays, None if where is HOST else target)
+        lending = Lending(args, kwargs, lambda a: None if where is HOST else target)
         timed = self._timed(known, device)
         began = now(where) if timed else 0.0
-        with taking(run.noting, str(where.device), reason):
-            result = run.finish(plain)
+        with taking(None, str(where.device), reason):
+            result = lending.call(self.function)
         if timed:
             moved = decision.transfer_seconds[1 if where is target else 0]
             known.choice.saw(device, max(0.0, now(where) - began - moved))
@@ -166,15 +162,15 @@ class offload:
     def _key(self, args: Any, kwargs: Any) -> Any:
         return key_of((args, kwargs), lambda value: None)
 
-    def _first(self, args: Any, kwargs: Any, arrays: list[Any], plain: bool) -> Any:
+    def _first(self, args: Any, kwargs: Any) -> Any:
         """Run operation by operation, and write down what the function does."""
-        run = _Run(self.function, args, kwargs, arrays, HOST)
+        lending = Lending(args, kwargs, lambda a: HOST)
         with Recording(self._name) as recording:
-            result = run.finish(plain)
-        program = _once_there(recording.program(), [recording.storage_of(a) for a in run.given])
+            result = lending.call(self.function)
+        program = _once_there(recording.program(), [recording.storage_of(a) for a in lending.given])
         target = accelerator(current())
         machine = machine_for(target)
-        alone = "its arguments share memory" if overlapping(arrays) else _gap(program)
+        alone = "its arguments share memory" if overlapping(lending.arrays) else _gap(program)
         times = {device: _price(program, machine, device) for device in ("cpu", ACCELERATOR)}
         if len(self._known) >= _KEPT:
             self._known.pop(next(iter(self._known)))
@@ -285,65 +281,3 @@ def _keep_accounts(arrays: list[Any], decision: Decision) -> None:
         view = home(array) if isinstance(array, Handle) else None
         if view is not None:
             view.block.lead = lead
-
-
-# ----------------------------------------------------------------------------- running a whole call
-
-
-class _Run:
-    """One call: its arguments as xpu arrays, and which of the lent ones it writes."""
-
-    def __init__(
-        self, function: Callable[..., Any], args: Any, kwargs: Any, arrays: list[Any], where: Backend | None
-    ) -> None:
-        """Lend NumPy's arrays: shared on the host (None), or copied to the host or a device."""
-        self.function = function
-        made = {id(a): lent(a, where) for a in arrays}
-        self.given = [made[id(a)] for a in arrays]
-        self.args = mapped(args, lambda a: made[id(a)])
-        self.kwargs = mapped(kwargs, lambda a: made[id(a)])
-        self.copies: dict[int, tuple[np.ndarray[Any, Any], Any]] = {}
-        self.lent: dict[int, tuple[np.ndarray[Any, Any], Any]] = {}
-        self.written: set[int] = set()
-        for array, given in zip(arrays, self.given, strict=True):
-            if not isinstance(array, Handle):
-                self.lent[id(given)] = (array, given)
-                if where is not None and not host_only(array.dtype):
-                    self.copies[id(shared(given).block)] = (array, given)
-
-    def on_host(self, plain: bool) -> Any:
-        """Run under the settings in force; nothing is chosen."""
-        return self._returned(self.function(*self.args, **self.kwargs), plain)
-
-    def noting(self, this: Call) -> Any:
-        """Note what a call writes (`Settings.takes`)."""
-        for written in this.targets:
-            view = home(written) if isinstance(written, Handle) else None
-            if view is not None and id(view.block) in self.copies:
-                self.written.add(id(view.block))
-        return NotImplemented
-
-    def finish(self, plain: bool) -> Any:
-        """Run, write back what the function wrote into NumPy's arrays, and return what it returned."""
-        with taking(self.noting):
-            made = self.function(*self.args, **self.kwargs)
-        for number in self.written:
-            array, given = self.copies[number]
-            np.copyto(array, read(given, HOST))
-        return self._returned(made, plain)
-
-    def _returned(self, made: Any, plain: bool) -> Any:
-        def own_again(array: Any) -> Any:
-            """Return the user's memory where the result lies in a copy of it."""
-            view = home(array) if isinstance(array, Handle) else None
-            if view is None or id(view.block) not in self.copies:
-                return array
-            theirs, given = self.copies[id(view.block)]
-            block: Block = view.block
-            if given is array or not theirs.flags.c_contiguous or block.nbytes != theirs.nbytes:
-                return array
-            return np.ndarray(view.shape, view.dtype, theirs, view.offset, view.strides)
-
-        return bring_back(mapped(made, own_again), self.lent) if plain else made
-
-

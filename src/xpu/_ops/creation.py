@@ -62,7 +62,10 @@ class Creation(Function):
 
     def _lazy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Postpone a large constant array to its first use, under automatic placement only."""
-        if self.op.name not in _CONSTANT or current().device != "auto" or kwargs.get("like") is not None:
+        settings = current()
+        if settings.device != "auto" or settings.takes is not None:  # who takes calls over wants to see it made
+            return None
+        if self.op.name not in _CONSTANT or kwargs.get("like") is not None:
             return None
         if not all(isinstance(a, (int, float, complex, np.generic, tuple, type, np.dtype)) for a in args):
             return None
