@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Literal
 
@@ -38,13 +39,9 @@ class PlanesEngine:
 
     def supports(self, geometry: ConvGeometry) -> str | None:
         """Return ``None``, what is not as it must be, or that the kernels are not there (yet)."""
-        if geometry.rank != 2:
-            return f"the rank is {geometry.rank}, not 2"
-        for g in lowered_geometries(geometry):
-            if g.w_shape[1] != 1 or g.stride != (1, 1) or g.dilation != (1, 1):
-                return "it needs one input channel per group, stride 1 and dilation 1"
-            if g.out_spatial[1] < 64 // g.dtype.itemsize:
-                return f"rows of {g.out_spatial[1]} outputs are shorter than a vector"
+        refusal = _refusal(geometry)
+        if refusal is not None:
+            return refusal
         if geometry.macs >= WORTH:
             _background.begin()
         return _background.why_not("_plane_kernels")
@@ -65,6 +62,19 @@ class PlanesEngine:
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
         """Compute the convolution."""
         return lowered(_forward, xp, geometry, first, second)
+
+
+@functools.lru_cache(maxsize=4096)
+def _refusal(geometry: ConvGeometry) -> str | None:
+    """Return ``None``, or what is not as it must be."""
+    if geometry.rank != 2:
+        return f"the rank is {geometry.rank}, not 2"
+    for g in lowered_geometries(geometry):
+        if g.w_shape[1] != 1 or g.stride != (1, 1) or g.dilation != (1, 1):
+            return "it needs one input channel per group, stride 1 and dilation 1"
+        if g.out_spatial[1] < 64 // g.dtype.itemsize:
+            return f"rows of {g.out_spatial[1]} outputs are shorter than a vector"
+    return None
 
 
 def _strip(g: ConvGeometry) -> tuple[int, int]:

@@ -7,6 +7,7 @@ Algorithms for Convolutional Neural Networks", https://arxiv.org/abs/1509.09308,
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 import numpy
@@ -45,6 +46,7 @@ AT = (
 )
 
 
+@functools.lru_cache(maxsize=4096)
 def winograd_refusal(geometry: ConvGeometry) -> str | None:
     """Return ``None``, or why these are not 3x3 convolutions of stride 1 in two dimensions."""
     parts = lowered_geometries(geometry)
