@@ -69,7 +69,7 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
 
 
 def _direct(a: Array, kernel: Array, mode: str) -> Array | None:
-    """Convolve by a compiled direct engine, None where there is no faster one than the others here."""
+    """Convolve by an engine of `xpu.conv`, None where it has none that is faster than the others here."""
     full = [(n - 1, n - 1) for n in kernel.shape]
     if mode == "valid":
         full = [(0, 0)] * a.ndim

@@ -25,7 +25,7 @@ below, for placement and for whoever wants to see the plan first:
     Run it; the operands are ``(x, w)`` forward, ``(y, w)`` for the input's gradient, ``(x, y)`` for
     the weight's.
 ``correlate_one(a, kernel, padding)``
-    A signal or image by one kernel, or ``None`` where no compiled engine is the fastest.
+    A signal or image by one kernel, or ``None`` where SciPy is faster.
 ``register(engine)``
     Add an engine (cuDNN does); the protocol is `xpu.conv._engine.Engine`.
 ``threads(n)``

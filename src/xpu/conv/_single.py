@@ -1,4 +1,4 @@
-"""One array filtered by one kernel, as signals and images are: by a compiled direct engine where that is fastest."""
+"""One array filtered by one kernel, as signals and images are, where the engines here are faster than SciPy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TAPS_1D = 128
 
 
 def correlate_one(a: Array, kernel: Array, padding: Pairs) -> Array | None:
-    """Correlate with zeros around, directly: what is not finite stays where it belongs.
+    """Correlate with zeros around; what is not finite stays where it belongs, as in a direct sum.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ def correlate_one(a: Array, kernel: Array, padding: Pairs) -> Array | None:
     -------
     numpy.ndarray or None
         One element per place where the kernel lies within ``a`` and its zeros.  None where the arrays are too small to
-        be worth it, the dtype is not float32 or float64, the kernel does not fit, the kernels are not compiled
-        (yet), or an FFT is faster.
+        be worth it, the dtype is not float32 or float64, the kernel does not fit, the compiled kernels are not there
+        (yet), or a signal's kernel is long.
     """
     if a.size * kernel.size < WORTH or a.ndim not in (1, 2) or (a.ndim == 1 and kernel.size > TAPS_1D):
         return None
@@ -44,6 +44,6 @@ def correlate_one(a: Array, kernel: Array, padding: Pairs) -> Array | None:
     ones = (1,) * a.ndim
     g = ConvGeometry("forward", 1, 1, 1, 1, a.shape, kernel.shape, ones, ones, padding, "NCHW", a.dtype)
     plan = plan_conv(g)
-    if plan.engine not in ("planes", "compiled"):
+    if plan.engine not in ("planes", "compiled", "fft" if a.ndim == 2 else ""):
         return None
     return execute(plan, numpy, a[None, None], kernel[None, None])[0, 0]
