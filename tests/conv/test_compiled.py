@@ -172,3 +172,24 @@ def test_all_works_without_numba() -> None:
     assert done.returncode == 0, done.stderr
     assert "numba is not installed" in done.stdout
     assert done.stdout.split()[-2:] == ["576.0", "9.0"]
+
+
+FIRST = """
+import threading
+import numpy, xpu
+from xpu.conv import _background
+gate, load = threading.Event(), _background._STATE.load
+_background._STATE.load = lambda: gate.wait() and load()
+x, w = numpy.ones((1, 64, 56, 56), "f4"), numpy.ones((64, 64, 3, 3), "f4")
+before = xpu.nn.plan_conv(x, w, padding=1)
+first = float(xpu.nn.conv2d(x, w, padding=1)[0, 0, 5, 5])
+print(before.engine in ("gemm", "winograd", "onednn"), dict(before.refused)["compiled"], first, sep="; ")
+gate.set()
+print(_background.wait(), xpu.nn.plan_conv(x, w, padding=1).engine != before.engine, sep="; ")
+"""
+
+
+def test_a_first_call_takes_another_engine_while_kernels_are_compiled() -> None:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", FIRST], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["True; its kernels are not compiled yet; 576.0", "True; True"]

@@ -57,34 +57,34 @@ class CompiledEngine:
         return _background.why_not("_tiles")
 
     def workspace(self, geometry: ConvGeometry) -> int:
-        """Return the bytes of the padded input and of the output with its rows' overhang."""
+        """Return the bytes of the padded input and, where outputs do not lie in whole vectors, of the output."""
         most = 0
         for g in lowered_geometries(geometry):
             flat = _Flat(g)
-            items = g.batch * (g.in_channels * flat.pitch + g.out_channels * (flat.length + 16))
-            most = max(most, items * g.dtype.itemsize)
+            lanes = _background.module("_tiles").VECTOR_BYTES // g.dtype.itemsize
+            apart = flat.starts(g, lanes) is None
+            items = 0 if flat.plain and not apart else g.in_channels * flat.pitch
+            items += g.out_channels * (flat.length + lanes) if apart else 0
+            most = max(most, g.batch * items * g.dtype.itemsize)
         return most
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
-        """Predict the sums over all flat positions, and the copies in and out."""
+        """Predict the sums over all positions that are made, and the copies in and out."""
         total = 0.0
         for g in lowered_geometries(geometry):
             flat, rows = _Flat(g), g.out_channels // g.groups
-            made = 2.0 * g.batch * g.out_channels * (flat.length + 8) * math.prod(g.w_shape[1:])
+            apart = flat.starts(g, _background.module("_tiles").VECTOR_BYTES // g.dtype.itemsize) is None
+            positions = flat.length + 8 if apart else math.prod(g.out_spatial)
+            made = 2.0 * g.batch * g.out_channels * positions * math.prod(g.w_shape[1:])
             total += made * itemcost(g) * (1.0 if rows >= 4 else 2.0) / rates.flops
-            total += 2.0 * _copied(g, flat) / rates.bandwidth + 10 * rates.call
+            copied = 0 if flat.plain and not apart else g.in_channels * flat.pitch
+            copied += g.out_channels * flat.length if apart else 0
+            total += 2.0 * g.batch * copied * g.dtype.itemsize / rates.bandwidth + 10 * rates.call
         return total
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
         """Compute the convolution."""
         return lowered(tiles_forward, xp, geometry, first, second)
-
-
-def _copied(g: ConvGeometry, flat: _Flat) -> int:
-    """Return the bytes copied into and out of the flat form."""
-    if flat.plain:
-        return 0
-    return g.batch * (g.in_channels * flat.pitch + g.out_channels * flat.length) * g.dtype.itemsize
 
 
 class _Flat:
@@ -114,6 +114,17 @@ class _Flat:
             shifts.append(phase * math.prod(self.sizes) + shift)
         channels = numpy.arange(g.w_shape[1], dtype=numpy.int64)[:, None] * self.pitch
         return (channels + numpy.array(shifts, dtype=numpy.int64)).ravel()
+
+    def starts(self, g: ConvGeometry, lanes: int) -> Array | None:
+        """Return where the lines of outputs begin, ``None`` where they are no whole vectors, or too few of them."""
+        if self.plain and math.prod(g.out_spatial) % lanes == 0:
+            return numpy.zeros(1, dtype=numpy.int64)
+        if g.out_spatial[-1] % lanes or g.out_spatial[-1] < 3 * lanes:
+            return None
+        total = numpy.zeros(1, dtype=numpy.int64)
+        for out, step in zip(g.out_spatial[:-1], self.steps[:-1], strict=True):
+            total = (total[:, None] + numpy.arange(out, dtype=numpy.int64) * step).ravel()
+        return total
 
 
 def _flatten(g: ConvGeometry, flat: _Flat, x: Array, slack: int, threads: int) -> Array:
@@ -172,15 +183,18 @@ def tiles_forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
 def _images(g: ConvGeometry, flat: _Flat, offsets: Array, x: Array, w: Array, y: Array, threads: int) -> None:
     lanes = _background.module("_tiles").VECTOR_BYTES // g.dtype.itemsize
     length = -(-flat.length // lanes) * lanes
-    dense = math.prod(g.out_spatial) == length
-    if flat.plain and dense:
+    starts = flat.starts(g, lanes)
+    if flat.plain and math.prod(g.out_spatial) == length:
         source = numpy.ascontiguousarray(x).ravel()
     else:
         source = _flatten(g, flat, x, lanes + length - flat.length, threads)
-    made = y.reshape(-1) if dense else scratch(g.batch * g.out_channels * length, "made", g.dtype)
-    _spread(g, source, offsets, w, made, (flat.pitch * g.w_shape[1], length, lanes), threads)
-    if dense:
+    if starts is not None:
+        line = math.prod(g.out_spatial) // len(starts)
+        _spread(g, source, offsets, w, y.reshape(-1), (flat.pitch * g.w_shape[1], starts, line, lanes), threads)
         return
+    made = scratch(g.batch * g.out_channels * length, "made", g.dtype)
+    whole_line = (flat.pitch * g.w_shape[1], numpy.zeros(1, dtype=numpy.int64), length, lanes)
+    _spread(g, source, offsets, w, made, whole_line, threads)
     lines = made.reshape((g.batch, g.out_channels, length))
     strides = (*lines.strides[:2], *(step * g.dtype.itemsize for step in flat.steps))
     whole = numpy.lib.stride_tricks.as_strided(lines, g.y_shape, strides)
@@ -193,34 +207,34 @@ def _images(g: ConvGeometry, flat: _Flat, offsets: Array, x: Array, w: Array, y:
 
 
 def _spread(
-    g: ConvGeometry, x: Array, off: Array, w: Array, y: Array, sizes: tuple[int, int, int], threads: int
+    g: ConvGeometry, x: Array, off: Array, w: Array, y: Array, sizes: tuple[int, Array, int, int], threads: int
 ) -> None:
-    """Divide the work among the threads: by image and group, by positions, or by rows."""
-    pitch, length, lanes = sizes
+    """Divide the work among the threads: by image and group, by lines or positions, or by rows."""
+    pitch, starts, line, lanes = sizes
     tiles = _background.module("_tiles")
     pairs, rows, depth = g.batch * g.groups, g.out_channels // g.groups, len(off)
     # A panel takes about half of the first cache, a packed block of the weights a quarter of the second.
     most = caches().first // 2 // (tiles.PANEL * tiles.VECTOR_BYTES)
     block = -(-depth // -(-depth // max(1, most)))
     tall = max(lanes, caches().second // 4 // (block * g.dtype.itemsize) // lanes * lanes)
-    vectors = length // lanes
+    vectors = line // lanes
 
     def work(part: int, parts: int) -> None:
         def share(total: int) -> tuple[int, int]:
             return part * total // parts, (part + 1) * total // parts
 
-        i, r, p = (0, pairs), (0, rows), (0, vectors)
+        i, r, s, p = (0, pairs), (0, rows), (0, len(starts)), (0, vectors)
         if pairs % parts == 0 or pairs >= 4 * parts:
             i = share(pairs)
-        elif vectors >= 12 * parts:
-            p = share(vectors)
-        elif rows >= 16 * parts:
+        elif len(starts) >= 4 * parts:
+            s = share(len(starts))
+        elif vectors < 12 * parts and rows >= 16 * parts:
             low, high = share(rows // 8)
             r = low * 8, rows if part == parts - 1 else high * 8
         else:
             p = share(vectors)
-        where = (*i, g.groups, pitch, *r, rows, depth, block, tall, length, p[0] * lanes, p[1] * lanes)
-        if where[1] > where[0]:
-            tiles.run_tiles(x, off, w, y, where, lanes)
+        where = (*i, g.groups, pitch, *r, rows, depth, block, tall, len(starts) * line, line)
+        if i[1] > i[0]:
+            tiles.run_tiles(x, off, starts, w, y, (*where, *s, p[0] * lanes, p[1] * lanes), lanes)
 
     _threads.run_all(work, threads)

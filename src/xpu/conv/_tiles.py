@@ -255,26 +255,30 @@ packed_rows: Any = numba.njit(_packed_rows, nogil=True, error_model="numpy")
 
 
 def _run_tiles(sources: str) -> Any:
-    def run(x: Any, off: Any, w: Any, y: Any, where: Any, lanes: int) -> None:
+    def run(x: Any, off: Any, starts: Any, w: Any, y: Any, where: Any, lanes: int) -> None:
         """Make ``y`` for some (image, group) pairs, rows and positions.
 
-        ``where`` holds i0, i1 (pairs), groups, x's pitch per pair, rows per group r0, r1, rows, the sum's length, its
-        block, the rows packed at a time, y's pitch per row, and the positions p0, p1 (in whole vectors).
+        The positions lie in lines: ``starts`` holds where each begins in x; in y they follow each other.  ``where``
+        holds i0, i1 (pairs), groups, x's pitch per pair, rows per group r0, r1, rows, the sum's length, its block, the
+        rows packed at a time, y's pitch per row, a line's length, the lines s0, s1, and the positions p0, p1 of each
+        (in whole vectors).
         """
         _ = sources
-        i0, i1, groups, xpitch, r0, r1, rows, length, block, tall, yp, p0, p1 = where
+        i0, i1, groups, xpitch, r0, r1, rows, length, block, tall, yp, size, s0, s1, p0, p1 = where
         if r1 - r0 < PACK_ROWS:
             for i in range(i0, i1):
                 ws = (i % groups * rows + r0) * length
                 for k0 in range(0, length, block):
                     anew = 1 if k0 == 0 else 0
-                    p = p0
-                    while p < p1:
-                        left = (p1 - p) // lanes
-                        vectors = 6 if rows <= FEW and left >= 6 else min(left, PANEL)
-                        rows_apart(x, i * xpitch + p, off, k0, min(length, k0 + block), w, ws, length,
-                                   y, (i * rows + r0) * yp + p, yp, anew, r1 - r0, vectors)  # fmt: skip
-                        p += vectors * lanes
+                    for s in range(s0, s1):
+                        xs, ys = i * xpitch + starts[s], (i * rows + r0) * yp + s * size
+                        p = p0
+                        while p < p1:
+                            left = (p1 - p) // lanes
+                            vectors = 6 if rows <= FEW and left >= 6 else 2 if left == 4 else min(left, PANEL)
+                            rows_apart(x, xs + p, off, k0, min(length, k0 + block), w, ws, length,
+                                       y, ys + p, yp, anew, r1 - r0, vectors)  # fmt: skip
+                            p += vectors * lanes
             return
         panel = numpy.empty(block * PANEL * lanes, x.dtype)
         packed = numpy.empty((min(tall, r1 - r0) + lanes) * block, x.dtype)
@@ -288,20 +292,22 @@ def _run_tiles(sources: str) -> Any:
                     if first < i1:
                         _pack_rows(w, (group * rows + low) * length + k0, length, high - low, depth, packed)
                     for i in range(first, i1, groups):
-                        p = p0
-                        while p < p1:
-                            left = (p1 - p) // lanes
-                            vectors = 2 if left == 4 else min(left, PANEL)
-                            xs = i * xpitch + p
-                            if vectors == 3:
-                                _pack_panel(x, xs, off, k0, k0 + depth, panel, 3)
-                            elif vectors == 2:
-                                _pack_panel(x, xs, off, k0, k0 + depth, panel, 2)
-                            else:
-                                _pack_panel(x, xs, off, k0, k0 + depth, panel, 1)
-                            packed_rows(panel, 0, PANEL * lanes, depth, packed, 0, depth * lanes,
-                                        y, (i * rows + low) * yp + p, yp, anew, high - low, vectors, lanes)  # fmt: skip
-                            p += vectors * lanes
+                        for s in range(s0, s1):
+                            p = p0
+                            while p < p1:
+                                left = (p1 - p) // lanes
+                                vectors = 2 if left == 4 else min(left, PANEL)
+                                xs = i * xpitch + starts[s] + p
+                                if vectors == 3:
+                                    _pack_panel(x, xs, off, k0, k0 + depth, panel, 3)
+                                elif vectors == 2:
+                                    _pack_panel(x, xs, off, k0, k0 + depth, panel, 2)
+                                else:
+                                    _pack_panel(x, xs, off, k0, k0 + depth, panel, 1)
+                                to = (i * rows + low) * yp + s * size + p
+                                packed_rows(panel, 0, PANEL * lanes, depth, packed, 0, depth * lanes,
+                                            y, to, yp, anew, high - low, vectors, lanes)  # fmt: skip
+                                p += vectors * lanes
 
     return numba.njit(run, nogil=True, cache=True, error_model="numpy")
 
@@ -311,7 +317,7 @@ run_tiles: Any = _run_tiles(revision(__file__))
 
 def steps() -> Iterator[Callable[[], object]]:
     """Give the calls that compile a kernel, or load it from the disk, for each element type."""
-    where = numba.typeof((0,) * 13)
+    where, whole = numba.typeof((0,) * 16), types.int64
     for kind in (types.float32, types.float64):
         one = kind[::1]
-        yield functools.partial(run_tiles.compile, (one, types.int64[::1], one, one, where, types.int64))
+        yield functools.partial(run_tiles.compile, (one, whole[::1], whole[::1], one, one, where, whole))
