@@ -16,9 +16,11 @@ import numpy as np
 from xpu._backends import backend_of
 from xpu._block import Handle
 from xpu._elision import LARGE, elided
+from xpu._gate import gate
 from xpu._interop import read_index
 from xpu._ops import rest
-from xpu._ops._make import UFunc
+from xpu._ops._make import Function, UFunc
+from xpu._short import TOO_MUCH, at_hand, of_few_bytes, window
 from xpu._wrap import enclose, kinds, wrap
 
 __all__ = [
@@ -66,7 +68,7 @@ def binary(ufunc: UFunc, *, reuses: bool = True) -> Callable[[Any, Any], Any]:
         elif _plain is not None and type(other) is kinds.scalar:
             raw = host(self._raw, other._raw)
         else:
-            return ufunc(self, other) if _takes(other) else NotImplemented
+            return _elsewhere(ufunc, self, other)
         if type(raw) is _NUMPY:
             result = _array()
             result._raw = raw
@@ -127,11 +129,11 @@ def power(ufunc: UFunc) -> Callable[[Any, Any], Any]:
 
     def method(self: Any, other: Any) -> Any:
         if _plain is None:
-            return ufunc(self, other) if _takes(other) else NotImplemented
+            return _elsewhere(ufunc, self, other)
         if type(other) in kinds.both:
             other = other._raw
         elif type(other) not in _weak:
-            return ufunc(self, other) if _takes(other) else NotImplemented
+            return _elsewhere(ufunc, self, other)
         return wrap(self._raw**other)
 
     return method
@@ -143,7 +145,8 @@ def unary(ufunc: UFunc) -> Callable[[Any], Any]:
 
     def method(self: Any) -> Any:
         if _plain is None:
-            return ufunc(self)
+            made = of_few_bytes(ufunc.op, self) if gate.ajar else TOO_MUCH
+            return ufunc(self) if made is TOO_MUCH else made
         raw = host(self._raw)
         if type(raw) is not _NUMPY:
             return wrap(raw)
@@ -158,19 +161,20 @@ def scalar_binary(python: Callable[[Any, Any], Any], otherwise: Callable[[Any, A
     """Make ``s + y`` of a scalar: NumPy's scalar arithmetic is many times faster than its ufuncs."""
 
     def method(self: Any, other: Any) -> Any:
-        if _plain is None:
+        mine = self._raw
+        if _plain is None and not (gate.ajar and isinstance(mine, np.generic)):
             return otherwise(self, other)
         kind = type(other)
-        if kind in kinds.both:
-            raw = python(self._raw, other._raw)
-        elif kind in _weak:
-            raw = python(self._raw, other)
+        if kind in _weak:
+            raw = python(mine, other)
+        elif kind in kinds.both and (_plain is not None or isinstance(other._raw, np.generic)):
+            raw = python(mine, other._raw)
         else:
             return otherwise(self, other)
-        if type(raw) is _NUMPY:
-            result = _array()
-        elif isinstance(raw, np.generic):
+        if isinstance(raw, np.generic):
             result = kinds.scalar()
+        elif type(raw) is _NUMPY:
+            result = _array()
         else:
             return enclose(raw, [])
         result._raw = raw
@@ -185,9 +189,10 @@ def scalar_reflected(
     """Make ``2 + s`` of a scalar."""
 
     def method(self: Any, other: Any) -> Any:
-        if _plain is None or type(other) not in _weak:
+        mine = self._raw
+        if type(other) not in _weak or (_plain is None and not (gate.ajar and isinstance(mine, np.generic))):
             return otherwise(self, other)
-        raw = python(other, self._raw)
+        raw = python(other, mine)
         if not isinstance(raw, np.generic):
             return enclose(raw, [])
         result = kinds.scalar()
@@ -195,6 +200,16 @@ def scalar_reflected(
         return result
 
     return method
+
+
+def _elsewhere(ufunc: UFunc, x: Any, other: Any) -> Any:
+    """Run an operator while the gate is not open, or on operands of other types."""
+    if gate.ajar and (type(other) in kinds.both or type(other) in _weak):
+        made = of_few_bytes(ufunc.op, x, other)
+        if made is not TOO_MUCH:
+            return made
+        return ufunc(x, other)
+    return ufunc(x, other) if _takes(other) else NotImplemented
 
 
 def _takes(other: Any) -> bool:
@@ -214,7 +229,8 @@ def _takes(other: Any) -> bool:
 def transposed(self: Any) -> Any:
     """Return ``x.T``."""
     if _plain is None or type(self) is not _plain:
-        return rest.transpose(self)
+        raw = at_hand(self) if gate.ajar else TOO_MUCH
+        return window(self, raw.T) if type(raw) is _NUMPY else rest.transpose(self)
     result = _array()
     result._raw = self._raw.T
     return result
@@ -230,6 +246,12 @@ def get_item(self: Any, key: Any) -> Any:
         raw = self._raw[key]
     elif kind is _plain and key._raw.ndim:
         raw = self._raw[key._raw]
+    elif gate.ajar and (kind in _DIRECT or (kind is tuple and key and _DIRECT.issuperset(map(type, key)))):
+        raw = at_hand(self)
+        if type(raw) is not _NUMPY:
+            return read_index(self, key)
+        raw = raw[key]
+        return window(self, raw) if type(raw) is _NUMPY else raw
     else:
         return read_index(self, key)
     if type(raw) is _NUMPY:
@@ -255,10 +277,15 @@ def set_item(self: Any, key: Any, value: Any) -> None:
 def method(function: Callable[..., Any], name: str, summary: str) -> Callable[..., Any]:
     """Make ``x.name(...)`` of a public function that takes the array first."""
     host: Any = getattr(np.ndarray, name)
+    row = function.op if isinstance(function, Function) else None
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         given = self._raw if _plain is not None else None
         if type(given) is not _NUMPY or ((args or kwargs) and not _all_simple(args, kwargs)):
+            if gate.ajar and row is not None and not args and not kwargs:
+                made = of_few_bytes(row, self)
+                if made is not TOO_MUCH:
+                    return made
             return function(self, *args, **kwargs)
         raw = host(given, *args, **kwargs)
         if type(raw) is _NUMPY:

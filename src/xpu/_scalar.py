@@ -43,7 +43,9 @@ class scalar(ndarray):
         return format(self._value(), spec)
 
     def _value(self) -> Any:
-        return self._raw if gate.open else np.asarray(taken(self))[()]
+        raw = self._raw
+        at_hand = gate.open or (gate.ajar and isinstance(raw, np.generic))
+        return raw if at_hand else np.asarray(taken(self))[()]
 
     def __bool__(self) -> bool:
         return bool(self._value())

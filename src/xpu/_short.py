@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpu._backends import HOST, automatic, machine_for, on_new_machine
-from xpu._block import Handle, home
+from xpu._block import Handle, View, home, settle, shared
 from xpu._device import CPU
 from xpu._machine import Machine
 from xpu._op import Op, Shaped, Work
 from xpu._results import adopt
 from xpu._wrap import kinds, own
 
-__all__ = ["TOO_MUCH", "on_few_bytes"]
+__all__ = ["TOO_MUCH", "at_hand", "of_few_bytes", "on_few_bytes", "window"]
 
 TOO_MUCH: Any = object()  # what a call returns that has to take the long way
 
@@ -64,14 +64,50 @@ def on_few_bytes(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     object
         The result, or `TOO_MUCH`: nothing has happened then.
     """
-    if op.gpu is None:
-        limit = _ALWAYS
-    else:
-        found = _limits.get(op)
-        limit = _limits[op] = _limit(op) if found is None else found
+    limit = _limits.get(op) or _found(op)
     if limit.nbytes:
         return _by_bytes(op, limit.nbytes, args, kwargs)
     return _by_estimate(op, limit, args, kwargs) if limit.launch else TOO_MUCH
+
+
+def of_few_bytes(op: Op, x: Any, *others: Any) -> Any:
+    """Run an operator the same way: its operands alone, no keywords.
+
+    Parameters
+    ----------
+    op : Op
+        The row of a ufunc or a reduction.
+    x : ndarray
+        The first operand.
+    *others : ndarray, int, float, complex or bool
+        At most one more.
+
+    Returns
+    -------
+    object
+        The result, or `TOO_MUCH`: nothing has happened then.
+    """
+    limit = (_limits.get(op) or _found(op)).nbytes
+    raw = at_hand(x)
+    if raw is TOO_MUCH or raw.nbytes > limit:
+        return TOO_MUCH
+    if not others:
+        return _own(op.host(raw))
+    other = others[0]
+    if type(other) not in _WEAK:
+        other = at_hand(other)
+        if other is TOO_MUCH or other.nbytes > limit:
+            return TOO_MUCH
+        if other.ndim and raw.ndim and other.shape != raw.shape:  # a broadcast result may be large
+            return TOO_MUCH
+    return _own(op.host(raw, other))
+
+
+def window(x: Any, result: np.ndarray[Any, Any]) -> Any:
+    """Wrap a view of an array that is `at_hand`."""
+    handle = kinds.array()
+    settle(handle, View.of(shared(x).block, result, HOST))
+    return handle
 
 
 # ----------------------------------------------------------------------------- one comparison of bytes
@@ -83,7 +119,7 @@ def _by_bytes(op: Op, limit: int, args: tuple[Any, ...], kwargs: dict[str, Any])
         if type(value) in _WEAK:
             raws.append(value)
             continue
-        raw = _at_hand(value) if position in op.arrays else TOO_MUCH
+        raw = at_hand(value) if position in op.arrays else TOO_MUCH
         if raw is TOO_MUCH or raw.nbytes > limit:
             return TOO_MUCH
         if raw.ndim:
@@ -94,7 +130,7 @@ def _by_bytes(op: Op, limit: int, args: tuple[Any, ...], kwargs: dict[str, Any])
     if not kwargs:
         return _wrapped(op.host(*raws), raws, args)
     out = kwargs.pop("out", None)
-    target = None if out is None else _at_hand(out)
+    target = None if out is None else at_hand(out)
     if target is TOO_MUCH or any(type(value) not in _PLAIN and type(value) is not tuple for value in kwargs.values()):
         kwargs.update({} if out is None else {"out": out})
         return TOO_MUCH
@@ -118,7 +154,7 @@ def _held(written: Sequence[Any]) -> Iterator[bool]:
         yield all(view.block.valid == _ONLY_HOST for view in views)
 
 
-def _at_hand(value: Any) -> Any:
+def at_hand(value: Any) -> Any:
     """Return the NumPy array of a handle whose only replica is the host's."""
     if not isinstance(value, Handle):
         return TOO_MUCH
@@ -176,7 +212,7 @@ def _bare(value: Any, operands: list[tuple[Any, Any]]) -> Any:
     if type(value) in _PLAIN:
         return value
     if isinstance(value, Handle):
-        raw = _at_hand(value)
+        raw = at_hand(value)
         operands.append((raw, value))
         return raw
     if type(value) in (tuple, list):
@@ -190,8 +226,13 @@ def _bare(value: Any, operands: list[tuple[Any, Any]]) -> Any:
 # ----------------------------------------------------------------------------- limits
 
 
+def _found(op: Op) -> _Limit:
+    found = _limits[op] = _limit(op)
+    return found
+
+
 def _limit(op: Op) -> _Limit:
-    if op.view:
+    if op.view or op.gpu is None:
         return _ALWAYS
     if op.kind not in _ESTIMATED:
         return _NEVER

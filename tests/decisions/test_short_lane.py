@@ -42,6 +42,9 @@ CALLS = {
     "cumsum": lambda xp, a, b: xp.cumsum(a),
     "where": lambda xp, a, b: xp.where(a > 1, a, b),
     "views": lambda xp, a, b: a[1:-1] + a[:-2],
+    "a view's transpose": lambda xp, a, b: (-a.reshape(2, 3)).T[1] > 2,
+    "a new axis": lambda xp, a, b: a[None, 1:-1],
+    "scalars": lambda xp, a, b: 2 - a.sum() * b.max(),
     "a mask": lambda xp, a, b: a[a > 2],
     "a += b": lambda xp, a, b: a.__iadd__(b),
     "out=": lambda xp, a, b: xp.add(a, b, out=b),
@@ -151,3 +154,28 @@ def test_a_new_machine_sets_new_limits():
     assert _short._limits
     _backends.forget_machines()
     assert not _short._limits
+
+
+
+def test_operators_see_that_few_bytes_have_moved(placed):
+    x = xpu.arange(8.0) + 0
+    view, scalar = x[2:], x.sum()
+    assert (view.T.device, float(scalar)) == ("cpu", 28)
+    with xpu.config(device="pretend"):
+        x += 100  # now only the accelerator has these bytes
+        there = x.sum()
+    assert x.device == "pretend:0"
+    with xpu.profile() as p:
+        results = [view + 1, -view, view[::2], view * there, there + scalar, view.T]
+    expected = np.arange(102.0, 108)
+    for got, want in zip(results, (expected + 1, -expected, expected[::2], expected * 828, 856, expected), strict=True):
+        assert np.array_equal(np.asarray(got), want)
+    assert p.events[0].device == "pretend:0"
+    assert view[0] == 102
+
+
+def test_operators_leave_pinned_bytes_where_they_are(placed):
+    pinned = xpu.ones(4).to_device("pretend")
+    for got in (pinned + 1, 2 * pinned, -pinned, pinned[1:]):
+        assert got.device == "pretend:0"
+    assert placed

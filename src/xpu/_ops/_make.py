@@ -19,6 +19,7 @@ from xpu._dispatch import call
 from xpu._gate import gate
 from xpu._op import OPS, Count, Op
 from xpu._ops._gaps import KEYWORDS, MISSING
+from xpu._short import TOO_MUCH, of_few_bytes
 from xpu._wrap import enclose, host_call, kinds
 
 __all__ = ["Function", "UFunc", "elementwise", "function", "numpy_function", "view"]
@@ -73,6 +74,10 @@ class UFunc(Function):
     def __call__(self, x: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run it; arrays and numbers alone, while everything is on the host, are the hot path."""
         if not gate.open:
+            if gate.ajar and not kwargs and len(args) == self._others:
+                made = of_few_bytes(self.op, x, *args)
+                if made is not TOO_MUCH:
+                    return made
             return call(self.op, (x, *args), kwargs)
         if kwargs or len(args) != self._others or type(x) not in kinds.both:
             return host_call(self.op, (x, *args), kwargs)
