@@ -8,12 +8,16 @@ from types import TracebackType
 from typing import Any
 
 from xpu._analysis import Line, Row, Span, Utilisation, by_line, by_operation, spans, utilisation
-from xpu._backends import HOST, now
+from xpu._backends import HOST, automatic, backend, machine_for, now
 from xpu._config import Recorder, listening
+from xpu._device import parse
+from xpu._program import Recording
 from xpu._tables import Table, aligned
 from xpu._trace import Event, Transfer, seconds, size
 
 __all__ = ["profile"]
+
+_MANY = 20_000  # steps from which hints take longer than a table should: ask for them
 
 
 @dataclass
@@ -49,10 +53,12 @@ class profile(Recorder):
     bytes_moved: int = 0
     seconds: float = 0.0
     _open: list[tuple[listening, float]] = field(default_factory=list, repr=False)
+    _recording: Recording = field(default_factory=lambda: Recording("profile"), repr=False)
 
     def __enter__(self) -> profile:
         scope = listening(self)
         scope.__enter__()
+        self._recording.__enter__()
         self._open.append((scope, now(HOST)))
         return self
 
@@ -64,6 +70,7 @@ class profile(Recorder):
     ) -> None:
         scope, began = self._open.pop()
         self.seconds += max(0.0, now(HOST) - began)
+        self._recording.__exit__(kind, error, traceback)
         scope.__exit__(kind, error, traceback)
 
     def record(self, event: Event) -> None:
@@ -98,6 +105,25 @@ class profile(Recorder):
     def utilisation(self) -> Utilisation:
         """Return how long each was busy, what transfers cost, and what the GPU waited for."""
         return utilisation(self.timeline(), self.seconds)
+
+    def hints(self) -> list[Any]:
+        """Return what would make it faster, with the predicted gain of each (`xpu._hints.Hint`), greatest first.
+
+        The recorded operations are priced again with other devices: all on one, one array pinned, the
+        minimum cut. Nothing is returned that gains less than 5%, or where there is no accelerator.
+        """
+        machine = self._machine()
+        if machine is None or machine.accelerator is None:
+            return []
+        found: list[Any] = importlib.import_module("xpu._hints").hints(self._recording.program(), machine)
+        return found
+
+    def _machine(self) -> Any:
+        """Return the machine of the accelerator in force, or of the one that something ran on."""
+        elsewhere = (e.device for e in self.events if e.device not in ("cpu", "auto"))
+        used = next(elsewhere, None)
+        target = automatic.get() if used is None else backend(parse(used))
+        return None if target is None else machine_for(target)
 
     def to_dict(self) -> dict[str, Any]:
         """Return events, transfers and sums as plain data; what is not a number is None."""
@@ -167,6 +193,8 @@ class profile(Recorder):
                 f"lost to transfers {seconds(u.lost_to_transfers)}; the GPU waited {seconds(u.gpu_waiting_for_data)} "
                 f"for data, {seconds(u.gpu_waiting_for_host)} for the host"
             )
+        if len(self._recording.steps) < _MANY:
+            lines += [f"hint: {hint.text}" for hint in self.hints()]
         return lines
 
     def __str__(self) -> str:
