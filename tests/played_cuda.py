@@ -81,7 +81,7 @@ class PlayedCuda(CupyBackend):
         host[...] = seen(root)[: host.size]
 
     def compact(self, raw):
-        return on_device(np.ascontiguousarray(seen(raw)))
+        return on_device(np.array(seen(raw), order="C"))
 
     def seconds(self):
         return time.perf_counter()

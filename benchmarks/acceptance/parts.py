@@ -1,4 +1,4 @@
-"""The parts: what each of them looks at, as a function from the device to plain data.
+"""The parts: what each of them looks at, as a function from a `Run` to plain data.
 
 Every part runs in a process of its own (see `gpu_acceptance`), so it may crash or hang.
 """
@@ -6,6 +6,8 @@ Every part runs in a process of its own (see `gpu_acceptance`), so it may crash 
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
+import importlib.util
 import math
 import os
 import statistics
@@ -14,95 +16,72 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import xpu
-from acceptance import tables
-from acceptance.measure import clock_of, settings
-from xpu._backends import backend
-from xpu._device import parse
+from acceptance import probes, tables
+from acceptance.convolutions import convolutions
+from acceptance.measure import NotHere, Run, each, settings
+from xpu._backends import now
 
-__all__ = ["PARTS"]
+__all__ = ["PARTS", "Part"]
 
 ROOT = Path(__file__).parents[2]
 
 
-def doctor(device: str, small: bool) -> dict[str, Any]:
+def doctor(run: Run) -> dict[str, Any]:
     """The doctor's table."""
     report = importlib.import_module("xpu._doctor").doctor()
-    found: dict[str, Any] = report.to_dict()
+    found: dict[str, Any] = {"report": report.to_dict(), "table": str(report)}
     return found
 
 
-def probes(device: str, small: bool) -> dict[str, Any]:
-    """Latencies of launches and copies, bandwidths, rates: what the machine file's numbers stand for."""
-    target, clock = backend(parse(device)), clock_of(device)
-    found: dict[str, Any] = {}
-    with settings(device, "gpu"):
-        start = clock()
-        float((xpu.arange(10) + 1).sum())
-        found["first kernel, seconds"] = clock() - start
-        x = xpu.ones(16)
-        x += 0
-        found["x + x of 16 elements, microseconds"] = _each(lambda: x + x, clock, 200) * 1e6
-        copies = {}
-        for nbytes in (8, 1 << 12, 1 << 16, 1 << 20) + (() if small else (1 << 24, 1 << 28)):
-            host, root = np.ones(nbytes, np.uint8), target.allocate(nbytes)
-            back = np.empty_like(host)
-            up = _each(lambda root=root, host=host: target.upload(root, host), clock, 5)
-            down = _each(lambda root=root, back=back: target.download(root, back), clock, 5)
-            copies[str(nbytes)] = {"to device, GB/s": nbytes / up / 1e9, "to host, GB/s": nbytes / down / 1e9}
-        found["copies"] = copies
-        n = 128 if small else 4096
-        for dtype in ("f4", "f8"):
-            a = xpu.ones((n, n), dtype)
-            a += 0
-            found[f"matmul {dtype}, Tflop/s"] = 2 * n**3 / _each(lambda a=a: a @ a, clock, 5) / 1e12
-        big = xpu.ones(1 << (16 if small else 27))
-        big += 0
-        found["big + 1, GB/s"] = 2 * big.nbytes / _each(lambda: big + 1.0, clock, 5) / 1e9
-    return found
-
-
-def _each(work: Callable[[], Any], clock: Callable[[], float], times: int) -> float:
-    work()
-    start = clock()
-    for _ in range(times):
-        work()
-    return (clock() - start) / times
-
-
-def suite(device: str, small: bool) -> dict[str, Any]:
-    """The test suite on the device."""
-    tests = ["tests/pipeline/test_pipeline.py"] if small else ["tests"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
-    if device == "cuda" and (ROOT / "src/xpu/testing/plugin.py").exists():
-        command += ["--xpu-devices", "cuda"]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "XPU_DEVICE": device}, capture_output=True, text=True, check=False
-    )
-    lines = done.stdout.strip().splitlines() or [done.stderr.strip()[-300:]]
+def suite(run: Run) -> dict[str, Any]:
+    """The test suite on the device; its output goes to a file beside the report."""
+    for needed in ("pytest", "hypothesis"):
+        if importlib.util.find_spec(needed) is None:
+            message = f"{needed} is not installed"
+            raise NotHere(message)
+    tests = ["tests/pipeline/test_pipeline.py"] if run.small else ["tests"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--xpu-devices", run.device, *tests]
+    if "xpu" not in [e.name for e in importlib.metadata.entry_points(group="pytest11")]:
+        command += ["-p", "xpu.testing.plugin"]  # run from the source tree
+    if not run.small and importlib.util.find_spec("xdist") is not None:
+        command += ["-n", str(min(6, os.cpu_count() or 1))]
+    log = Path(os.environ.get("XPU_ACCEPTANCE_OUT", ".")) / f"gpu-acceptance-tests-{run.device}.log"
+    left = run.deadline - time.monotonic()
+    stopped = False
+    with open(log, "w", encoding="utf-8") as file:
+        try:
+            done = subprocess.run(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, check=False, timeout=left)
+        except subprocess.TimeoutExpired:
+            stopped = True
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
     return {
-        "passed": done.returncode == 0,
-        "summary": lines[-1],
-        "failed": [x for x in lines if x.startswith("FAILED")],
+        "passed": not stopped and done.returncode == 0,
+        "summary": f"stopped after {left:.0f} s; last line: {lines[-1]}" if stopped else lines[-1],
+        "failed": [x[:300] for x in lines if x.startswith(("FAILED", "ERROR"))][:60],
+        "log": log.name,
     }
 
 
-def calibration(device: str, small: bool) -> dict[str, Any]:
-    """Calibration of this machine (the pretend device is never measured)."""
-    if small:
-        return {"note": "not run: a pretend device is never measured"}
-    return {"machine": xpu.calibrate(seconds=15.0, save=False, progress=False).to_dict()}
+def calibration(run: Run) -> dict[str, Any]:
+    """Calibration of this machine: the host alone in a dry run, for the pretend device is never measured."""
+    if run.small:
+        with xpu.config(device="cpu"):
+            machine = xpu.calibrate(seconds=2.0, save=False, progress=False)
+    else:
+        machine = xpu.calibrate(seconds=20.0, save=False, progress=False)
+    return {"title": machine.title, "printed": str(machine), "machine": machine.to_dict()}
 
 
-def prediction(device: str, small: bool) -> dict[str, Any]:
+def prediction(run: Run) -> dict[str, Any]:
     """Predicted against actual seconds of operations that are warm and resident."""
     errors: dict[str, list[float]] = {}
-    with settings(device, "gpu"):
-        for n in (32, 64) if small else (256, 1024, 4096):
+    with settings(run, "gpu"):
+        for n in (32, 64) if run.small else (256, 1024, 4096):
             x = xpu.ones((n, n)) + xpu.eye(n) * n
             for name, work in tables.OPERATIONS.items():
                 work(xpu, x)
@@ -111,81 +90,106 @@ def prediction(device: str, small: bool) -> dict[str, Any]:
                 for event in p.events:
                     if event.predicted > 0 and event.actual > 0:
                         errors.setdefault(name, []).append(abs(math.log2(event.actual / event.predicted)))
-    return {"median factor between predicted and actual": {k: 2 ** statistics.median(v) for k, v in errors.items()}}
+                        run.emit({"operation": name, "n": n, "predicted": event.predicted, "actual": event.actual})
+    median = {name: 2 ** statistics.median(values) for name, values in errors.items()}
+    return {"median factor between predicted and actual": median}
 
 
-def overlap(device: str, small: bool) -> dict[str, Any]:
-    """Throughput of `xpu.pipeline` over the limit that the slower of copy and compute sets."""
-    clock, size, n = clock_of(device), 1 << (16 if small else 22), 20 if small else 40
+def overlap(run: Run) -> dict[str, Any]:
+    """Throughput of `xpu.pipeline` over the limit that the slower of copy and compute sets, at three ratios."""
+    size, n = 1 << (16 if run.small else 22), 40
     batch = np.ones(size)
     found = {}
-    with settings(device, "gpu"):
-        copy = _each(lambda: list(xpu.pipeline(lambda x: x[:1], [batch] * n)), clock, 1) / n
+    with settings(run, "gpu"):
+        copy = each(run, lambda: list(xpu.pipeline(lambda x: x[:1], [batch] * n)), 1) / n
         resident = xpu.asarray(batch) + 0
-        one = _each(lambda: resident + 1.0, clock, 10)
+        one = each(run, lambda: resident + 1.0, 20)
         for share in (0.25, 1.0, 4.0):
             steps = max(1, round(share * copy / one))
 
             def f(x: Any, steps: int = steps) -> Any:
                 for _ in range(steps):
                     x = x + 1.0
-                return x.sum()
+                return x[:1]
 
-            compute = _each(lambda f=f: f(resident), clock, 5)
-            total = _each(lambda f=f: list(xpu.pipeline(f, [batch] * n)), clock, 1)
+            compute = each(run, lambda f=f: f(resident), 5)
+            total = each(run, lambda f=f: list(xpu.pipeline(f, [batch] * n)), 1)
             found[f"compute {share} of copy"] = n * max(copy, compute) / total
-    return {"share of the limit": found, "targets": {"overlap (target at least 0.9)": min(found.values())}}
+            run.emit({"compute over copy": share, "share of the limit": found[f"compute {share} of copy"]})
+    reading = tables.worst(list(found.values()), least=True)
+    bound = "at least 0.9"
+    return {
+        "share of the limit": found,
+        "targets": {"throughput over the slower of copy and compute": (reading, bound)},
+    }
 
 
-def failures(device: str, small: bool) -> dict[str, Any]:
-    """Out of memory, and CUDA in a forked child."""
-    found: dict[str, Any] = {}
-    if device == "cuda":
-        cupy = importlib.import_module("cupy")
-        pool = cupy.get_default_memory_pool()
-        before = pool.get_limit()
-        pool.set_limit(size=1 << 24)
-        try:
-            with xpu.config(device="cuda", on_fallback="allow"):
-                x = xpu.ones(1 << 22)
-                found["out of memory"] = f"the CPU computed: {float((x + x).sum()):.0f}"
-        finally:
-            pool.set_limit(size=before)
-    else:
-        target = backend(parse("pretend"))
-
-        def full(where: str) -> None:
-            if where == "run":
-                message = "pretend memory is full"
-                raise target.out_of_memory[0](message)
-
-        before_fault, target.fault = target.fault, full
-        try:
-            with xpu.config(device="pretend", on_fallback="allow"):
-                found["out of memory"] = f"the CPU computed: {float((xpu.ones(8) * 2).sum()):.0f}"
-        finally:
-            target.fault = before_fault
-    code = (
-        f"import xpu, os\nwith xpu.config(device={device!r}):\n    xpu.ones(3).sum().item()\n    p = os.fork()\n"
-        "    if not p:\n        print('child:', xpu.ones(3).sum().item(), flush=True)\n        os._exit(0)\n"
-        "    os.waitpid(p, 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
-    found["fork after the GPU was used"] = (done.stdout or done.stderr).strip().splitlines()[-1:] or "nothing printed"
+def too_large(run: Run) -> dict[str, Any]:
+    """Calls on a card that pretends to be small: in pieces, with the same results, next to the host."""
+    backends = importlib.import_module("xpu._backends")
+    replace = importlib.import_module("dataclasses").replace
+    machine = backends.machine_for(run.target)
+    rows = 600 if run.small else 20_000
+    x = np.random.default_rng(0).standard_normal((rows, 500 if run.small else 4000))
+    small = replace(machine, accelerator=replace(machine.accelerator, memory=x.nbytes // 2))
+    backends._machines[str(run.target.device)] = small
+    found = {}
+    for name, work in {
+        "sqrt(x * x + 1)": lambda m, a: m.sqrt(a * a + 1.0),
+        "var(axis=0)": lambda m, a: a.var(axis=0),
+        "x @ w": lambda m, a: a @ a[:64].T,
+    }.items():
+        with settings(run, "gpu"), xpu.profile() as p:
+            a = xpu.asarray(x)
+            start = now(run.target)
+            got = xpu.asnumpy(work(xpu, a))
+            seconds = now(run.target) - start
+        start = time.perf_counter()
+        expected = work(np, x)
+        found[name] = {
+            "seconds": seconds,
+            "numpy seconds": time.perf_counter() - start,
+            "largest error": float(np.abs(got - expected).max() / np.abs(expected).max()),
+            "reasons": [f"{e.op}: {e.reason}" for e in p.events if "large" in e.reason],
+        }
+        run.emit({"call": name, **found[name]})
     return found
 
 
-def cudnn_device(device: str, small: bool) -> dict[str, Any]:
-    """The description that cuDNN gives of the card; plans can be built from it without one."""
-    if device != "cuda":
-        return {"note": "not run: needs a card"}
-    cudnn = importlib.import_module("cudnn")
-    described = cudnn.create_device_properties(0).serialize()
-    return {"cudnn": cudnn.backend_version(), "device": described if isinstance(described, str) else list(described)}
+def failures(run: Run) -> dict[str, Any]:
+    """Out of memory, and the device in a forked child."""
+    found: dict[str, Any] = {}
+    if run.device == "cuda":
+        pool = importlib.import_module("cupy").get_default_memory_pool()
+        before = pool.get_limit()
+        pool.set_limit(size=1 << 24)
+        undo = lambda: pool.set_limit(size=before)  # noqa: E731
+    else:
+        target: Any = run.target
+        room, memory = target.memory, importlib.import_module("xpu._backends._pretend").Memory
+        target.memory = memory(1 << 24, fragmented=False)
+        undo = lambda: setattr(target, "memory", room)  # noqa: E731
+    try:
+        with settings(run, "gpu"), xpu.profile() as p, xpu.config(on_fallback="allow"):
+            x = xpu.ones(1 << 22)
+            total = float((x + x).sum())
+            found["out of memory"] = f"{total:.0f} computed on {', '.join(dict.fromkeys(e.device for e in p.events))}"
+            found["reasons"] = list(dict.fromkeys(e.reason for e in p.events))
+    finally:
+        undo()
+    run.emit(dict(found))
+    code = (
+        f"import xpu, os\nwith xpu.config(device={run.device!r}):\n    xpu.ones(3).sum().item()\n    p = os.fork()\n"
+        "    if not p:\n        print('child computed', xpu.ones(3).sum().item(), flush=True)\n        os._exit(0)\n"
+        "    os.waitpid(p, 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    found["fork after the GPU was used"] = (done.stdout + done.stderr).strip().splitlines()[-3:] or "nothing printed"
+    return found
 
 
-def kernels(device: str, small: bool) -> dict[str, Any]:
-    """A user's kernel on the device against NumPy."""
+def kernels(run: Run) -> dict[str, Any]:
+    """A user's kernels on the device against NumPy: a branchy scalar function, and a fused expression."""
 
     @xpu.vectorize(otypes=[float])
     def soft(x: float, limit: float) -> float:
@@ -195,29 +199,54 @@ def kernels(device: str, small: bool) -> dict[str, Any]:
             return x + limit
         return 0.0
 
-    host = np.linspace(-3, 3, 1 << (10 if small else 20))
-    with settings(device, "gpu"):
+    @xpu.fuse
+    def wave(x: Any, y: Any) -> Any:
+        return xpu.exp(-x * x) * xpu.sin(y) + xpu.sqrt(x * x + y * y)
+
+    host = np.linspace(-3, 3, 1 << (10 if run.small else 20))
+    exact = np.sign(host) * np.maximum(np.abs(host) - 1.0, 0.0)
+    found = {}
+    with settings(run, "gpu"):
         x = xpu.asarray(host) + 0
-        start = time.perf_counter()
-        got = xpu.asnumpy(soft(x, 1.0))
-        first = time.perf_counter() - start
-        each = _each(lambda: soft(x, 1.0), clock_of(device), 10)
-    expected = np.sign(host) * np.maximum(np.abs(host) - 1.0, 0.0)
-    error = float(np.abs(got - expected).max())
-    return {"first call, seconds": first, "later calls, seconds": each, "largest error": error, "reason": soft.reason}
+        for name, call, expected, why in (
+            ("vectorize", lambda: soft(x, 1.0), exact, soft),
+            ("fuse", lambda: wave(x, x), np.exp(-host * host) * np.sin(host) + np.sqrt(2 * host * host), wave),
+        ):
+            start = time.perf_counter()
+            with xpu.profile() as p:
+                got = xpu.asnumpy(call())
+            found[name] = {
+                "first call, seconds": time.perf_counter() - start,
+                "later calls, seconds": each(run, call, 10),
+                "largest error": float(np.abs(got - expected).max()),
+                "ran on": ", ".join(dict.fromkeys(e.device for e in p.events if e.op != "read")),
+                "reason": getattr(why, "reason", ""),
+            }
+            run.emit({"kernel": name, **found[name]})
+    return found
 
 
-PARTS: dict[str, tuple[Callable[[str, bool], dict[str, Any]], float]] = {
-    "doctor": (doctor, 60),
-    "probes": (probes, 60),
-    "kernels": (kernels, 60),
-    "cudnn device": (cudnn_device, 60),
-    "failures": (failures, 90),
-    "overlap": (overlap, 60),
-    "convolutions": (tables.convolutions, 60),
-    "prediction": (prediction, 60),
-    "calibration": (calibration, 90),
-    "operations": (tables.operations, 120),
-    "programs": (tables.programs, 120),
-    "tests": (suite, 240),
+class Part(NamedTuple):
+    """A part: its function, the most seconds it may take, and what is kept for it whatever came before."""
+
+    look: Callable[[Run], dict[str, Any]]
+    limit: float
+    kept: float
+
+
+PARTS: dict[str, Part] = {
+    "doctor": Part(doctor, 45, 20),
+    "cudnn device": Part(probes.cudnn_device, 30, 10),
+    "probes": Part(probes.probes, 45, 15),
+    "libraries": Part(probes.libraries, 60, 15),
+    "kernels": Part(kernels, 45, 15),
+    "failures": Part(failures, 45, 15),
+    "overlap": Part(overlap, 45, 15),
+    "too large": Part(too_large, 45, 10),
+    "convolutions": Part(convolutions, 75, 40),
+    "operations": Part(tables.operations, 90, 50),
+    "programs": Part(tables.programs, 75, 40),
+    "prediction": Part(prediction, 40, 10),
+    "calibration": Part(calibration, 75, 30),
+    "tests": Part(suite, 240, 90),
 }

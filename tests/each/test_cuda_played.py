@@ -67,6 +67,24 @@ def test_cudas_errors_are_told_apart(status, kind):
     assert translated is error if kind is None else type(translated).__name__ == kind
 
 
+@pytest.mark.parametrize("words", ["CUBLAS_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED", "CUSOLVER_STATUS_ALLOC_FAILED"])
+def test_a_library_without_workspace_is_out_of_memory(words):
+    from xpu._backends._cupy import CupyOutOfMemory, _translated
+
+    assert isinstance(_translated(RuntimeError(words), Device("cuda:0")), CupyOutOfMemory)
+
+
+@pytest.mark.parametrize("error", [ImportError("libcufft"), RuntimeError('Failure finding "libcublasLt.so"')])
+def test_a_module_whose_library_is_missing_is_a_function_that_is_missing(error, monkeypatch):
+    from xpu._backends import _cupy
+
+    def missing(name):
+        raise error
+
+    monkeypatch.setattr(_cupy.importlib, "import_module", missing)
+    assert _cupy._cupyx("cupyx.scipy.signal.convolve") is None
+
+
 def test_results_are_cupys_arrays_and_stay_there(cuda):
     with xpu.config(device="cuda"), xpu.profile() as p:
         a = xpu.arange(6.0).reshape(2, 3)

@@ -365,19 +365,28 @@ def test_what_does_not_fall_into_pieces(call, why, card):
     assert (event.device, event.reason) == ("cpu", f"too large for the accelerator, and {why}")
 
 
-def test_pins_and_residents(card):
-    card(10**9)
+def test_pins_and_residents(card, monkeypatch):
+    target = card(10**9)
     with xpu.config(device="pretend"):
         there = xpu.asarray(X) + 0.0
         pinned = xpu.asarray(X).to_device("cpu")
-    card()
+    room = target.memory
+    card(X.nbytes)
+    monkeypatch.setattr(target, "memory", room)
     with xpu.config(device="pretend"), xpu.profile() as p:
-        there * 2.0
+        made = there * 2.0
         pinned * 2.0
-    assert [e.reason.partition(", and ")[2] for e in p.events if e.op == "multiply"] == [
-        "an operand is there alone",
-        "an operand is pinned to the host",
-    ]
+    np.testing.assert_array_equal(xpu.asnumpy(made), X * 2.0)
+    first, second = p.events
+    assert (first.device, first.bytes_moved) == (
+        "pretend:0",
+        3 * X.nbytes,
+    )  # to the host, then in pieces there and back
+    assert room.used == 0  # its replica made room
+    assert (second.device, second.reason) == (
+        "cpu",
+        "too large for the accelerator, and an operand is pinned to the host",
+    )
 
 
 def test_small_calls_are_not_cut(card):

@@ -105,6 +105,7 @@ def test_a_batch_is_ordered_by_events_and_buffers_come_back(world, owner):
     lanes.finish(down)
     assert back.tolist() == list(range(8))
     assert lanes.busy() == {"up": 0.002, "compute": 0.002, "down": 0.002}
+    assert not lanes._spans  # no event is kept once its time is read
 
 
 def test_a_buffer_in_flight_is_not_reused(world, owner):
@@ -124,6 +125,19 @@ def test_without_room_the_copy_goes_the_ordinary_way(world, owner):
     lanes = streams.StreamLanes(owner, StagingPool(lambda n: np.empty(n, np.uint8), limit=0))
     took, _ = lanes.run("up", None, lambda: owner.staging.upload(Root(8), np.ones(8, np.uint8)))
     assert took is False
+
+
+def test_no_page_locked_memory_left(world, owner):
+    def none_left(nbytes):
+        raise streams.CUDARuntimeError(2)
+
+    lanes = streams.StreamLanes(owner, StagingPool(none_left))
+    took, _ = lanes.run("up", None, lambda: owner.staging.upload(Root(8), np.ones(8, np.uint8)))
+    assert took is False
+
+
+def test_the_pool_is_one_for_the_process():
+    assert streams.staging_pool() is streams.staging_pool()
 
 
 def test_an_error_leaves_no_staging_behind(world, owner):

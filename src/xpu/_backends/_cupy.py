@@ -10,22 +10,22 @@ import importlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import cupy
 import numpy as np
 from cupy.cuda.compiler import CompileException
 from cupy.cuda.memory import OutOfMemoryError
+from cupy_backends.cuda.api.driver import CUDADriverError
 from cupy_backends.cuda.api.runtime import CUDARuntimeError
 
 from xpu._backends._base import follow
-from xpu._backends._cupy_streams import StreamLanes, locked_memory
+from xpu._backends._cupy_streams import StreamLanes, staging_pool
 from xpu._backends._probe import within_limit
 from xpu._backends._same import as_numpy
 from xpu._device import Device
 from xpu._op import Op, Work
-from xpu._pipeline._staging import StagingPool
 from xpu.errors import DeviceError
 
 __all__ = ["CupyBackend"]
@@ -57,7 +57,7 @@ class CupyBackend:
     """CuPy on one device."""
 
     raw_type: type = cupy.ndarray
-    out_of_memory: tuple[type[Exception], ...] = (OutOfMemoryError, CupyOutOfMemory)
+    out_of_memory: tuple[type[Exception], ...] = (CupyOutOfMemory, OutOfMemoryError)
     lost: tuple[type[Exception], ...] = (CupyLost,)
     failures: tuple[type[Exception], ...] = (
         TypeError,
@@ -78,7 +78,6 @@ class CupyBackend:
         self._functions: dict[Op, Callable[..., Any] | None] = {}
         self._local = threading.local()
         self._awake = False
-        self._pool = StagingPool(locked_memory)
 
     @property
     def cuda_device(self) -> Any:
@@ -113,7 +112,7 @@ class CupyBackend:
         try:
             with self._on:
                 yield
-        except CUDARuntimeError as error:
+        except (CUDARuntimeError, CUDADriverError) as error:
             raise _translated(error, self.device) from error
 
     @property
@@ -127,7 +126,7 @@ class CupyBackend:
 
     def lanes(self) -> StreamLanes:
         """Return streams for copies in, compute and copies out."""
-        return StreamLanes(self, self._pool)
+        return StreamLanes(self, staging_pool())
 
     def function(self, op: Op) -> Callable[..., Any] | None:
         """Return CuPy's function for a row, or None where this CuPy has none."""
@@ -148,8 +147,11 @@ class CupyBackend:
         try:
             with self._on:
                 return function(*args, **kwargs)
-        except CUDARuntimeError as error:
-            raise _translated(error, self.device) from error
+        except RuntimeError as error:  # CUDA's two kinds, and those of cuBLAS, cuFFT, cuSOLVER
+            meant = _translated(error, self.device)
+            if meant is error:
+                raise
+            raise meant from error
 
     def allocate(self, nbytes: int) -> Raw:
         """Return uninitialised bytes from the pool."""
@@ -203,21 +205,39 @@ class CupyBackend:
         return time.perf_counter()
 
     def release(self) -> None:
-        """Give pooled memory back; FFT plans hold workspace, so they go too."""
-        with self._on:
-            cupy.fft.config.get_plan_cache().clear()
+        """Give pooled memory back; FFT plans (of this thread) hold workspace, so they go too."""
+        with self._here():
+            with suppress(ImportError, RuntimeError):  # no cuFFT: no plans
+                cupy.fft.config.get_plan_cache().clear()
             cupy.get_default_memory_pool().free_all_blocks()
             cupy.get_default_pinned_memory_pool().free_all_blocks()
-        self._pool.clear()
+        staging_pool().clear()
 
 
 def _cupyx(path: str) -> Any:
-    """Return a function of cupyx; its modules load CUDA libraries, so only when needed."""
+    """Return a function of cupyx; its modules load CUDA libraries, so only when needed.
+
+    None where a library is missing (``ImportError``, or cuda-pathfinder's ``DynamicLibNotFoundError``, a
+    ``RuntimeError``): placement asks before anything runs, and has to get an answer.
+    """
     module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name, None)
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except (ImportError, RuntimeError, OSError):
+        return None
 
 
-def _translated(error: CUDARuntimeError, device: Device) -> Exception:
+def _translated(error: RuntimeError, device: Device) -> Exception:
+    """Return what an error of CUDA or of one of its libraries means here; others as they are.
+
+    Runtime calls raise `CUDARuntimeError`, launches `CUDADriverError`; both count alike from 200 on, and the
+    driver's 2 is out of memory too. cuBLAS, cuFFT and cuSOLVER allocate workspace by themselves.
+    """
+    if "ALLOC_FAILED" in str(error):  # CUBLAS_STATUS_ALLOC_FAILED, CUFFT_ALLOC_FAILED, CUSOLVER_STATUS_ALLOC_FAILED
+        message = f"{device} is out of memory: {error}"
+        return CupyOutOfMemory(message)
+    if not isinstance(error, (CUDARuntimeError, CUDADriverError)):
+        return error
     if error.status == _CUDA_OUT_OF_MEMORY:
         message = f"{device} is out of memory: {error}"
         return CupyOutOfMemory(message)

@@ -7,25 +7,38 @@ has ended, so a buffer goes back to the pool only after its event.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import cupy
 import numpy as np
+from cupy_backends.cuda.api.runtime import CUDARuntimeError
 
 from xpu._pipeline._staging import StagingPool
 
-__all__ = ["StreamLanes", "locked_memory"]
+__all__ = ["StreamLanes", "locked_memory", "staging_pool"]
 
 T = TypeVar("T")
 Raw = Any
+_CUDA_OUT_OF_MEMORY = 2
 
 
 def locked_memory(nbytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return page-locked bytes. Not from CuPy's pool, which rounds sizes up to a power of two."""
     memory = cupy.cuda.PinnedMemoryPointer(cupy.cuda.PinnedMemory(nbytes), 0)
     return np.frombuffer(memory, np.uint8, nbytes)
+
+
+@functools.lru_cache(maxsize=1)
+def staging_pool() -> StagingPool:
+    """Return the process's staging buffers: one pool for all its GPUs, so that the share of locked memory holds.
+
+    Under unified addressing (every 64-bit platform) locked memory counts as locked for all contexts
+    (CUDA driver API, ``cuMemHostAlloc``).
+    """
+    return StagingPool(locked_memory)
 
 
 class StreamLanes:
@@ -41,7 +54,9 @@ class StreamLanes:
         self._pool = pool
         with self._on:
             self._streams = {name: cupy.cuda.Stream(non_blocking=True) for name in ("up", "compute", "down")}
-        self._spans: list[tuple[str, Any, Any]] = []
+        # Events of work whose time is not read yet, and the seconds read so far.
+        self._spans: deque[tuple[str, Any, Any]] = deque()
+        self._worked = dict.fromkeys(self._streams, 0.0)
         # Buffers in flight: the event of the copy's end, the buffer, and where a download goes.
         self._flying: deque[tuple[Any, Any, Any]] = deque()
 
@@ -64,7 +79,7 @@ class StreamLanes:
 
     def upload(self, root: Raw, host: np.ndarray[Any, Any]) -> bool:
         """Queue a copy in; False where no buffer is left."""
-        buffer = self._pool.take(host.nbytes)
+        buffer = self._buffer(host.nbytes)
         if buffer is None:
             return False
         stream = cupy.cuda.get_current_stream()
@@ -76,13 +91,22 @@ class StreamLanes:
 
     def download(self, root: Raw, host: np.ndarray[Any, Any]) -> bool:
         """Queue a copy out; `host` is filled once its mark is finished."""
-        buffer = self._pool.take(host.nbytes)
+        buffer = self._buffer(host.nbytes)
         if buffer is None:
             return False
         stream = cupy.cuda.get_current_stream()
         root[: host.nbytes].get(stream=stream, out=buffer[: host.nbytes], blocking=False)
         self._flying.append((stream.record(), buffer, host))
         return True
+
+    def _buffer(self, nbytes: int) -> Any:
+        """Return a staging buffer; None where the pool or the system has none left."""
+        try:
+            return self._pool.take(nbytes)
+        except CUDARuntimeError as error:
+            if error.status != _CUDA_OUT_OF_MEMORY:
+                raise
+            return None
 
     def here(self) -> Any:
         """Return an event on the caller's stream."""
@@ -102,13 +126,18 @@ class StreamLanes:
                 host[...] = buffer[: host.nbytes]
             self._pool.give(buffer)
         self._flying = waiting
+        self._add_up()
+
+    def _add_up(self) -> None:
+        """Read the times of work that is done, and let its events go."""
+        while self._spans and self._spans[0][2].done:
+            lane, begin, end = self._spans.popleft()
+            self._worked[lane] += cupy.cuda.get_elapsed_time(begin, end) / 1e3
 
     def busy(self) -> dict[str, float]:
         """Return the seconds between the first and the last event of each piece of work, per lane."""
-        found = dict.fromkeys(self._streams, 0.0)
-        for lane, begin, end in self._spans:
-            found[lane] += cupy.cuda.get_elapsed_time(begin, end) / 1e3
-        return found
+        self._add_up()
+        return dict(self._worked)
 
     def close(self) -> None:
         """Wait for every stream, fill every download, give buffers back."""

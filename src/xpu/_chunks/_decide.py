@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from xpu._block import Handle, devices_of, home
+from xpu._block import Handle, devices_of, home, shaped
 from xpu._call import Call
 from xpu._chunks._maps import is_pointwise
 from xpu._chunks._plan import fits, planned
@@ -43,28 +43,34 @@ def decided(this: Call, machine: Machine, policy: Policy) -> Decision | None:
     if fits(this.op, shapes, work, machine):
         return None
     host = machine.cpu.seconds(work)
+    back = sum(machine.to_host.seconds(n) for n in _only_there(given))  # first, wherever the call runs then
     why = _obstacle(this, given, shapes)
     plan = None if why else planned(this.op, given.args, given.kwargs, shapes, machine)
     if plan is None:
-        return Decision(HOST, f"{_TOO_LARGE}, and {why or 'it cannot be cut'}", host, _NAN, (0.0, 0.0))
+        return Decision(HOST, f"{_TOO_LARGE}, and {why or 'it cannot be cut'}", host, _NAN, (back, 0.0))
     if policy.forced == ACCELERATOR:
-        return Decision(ACCELERATOR, f"{_TOO_LARGE}: {plan.what}", host, plan.seconds, (0.0, 0.0), (), plan)
+        return Decision(ACCELERATOR, f"{_TOO_LARGE}: {plan.what}", host, plan.seconds, (back, back), (), plan)
     if plan.seconds < host:
         reason = f"{_TOO_LARGE}; faster there in {plan.what}"
-        return Decision(ACCELERATOR, reason, host, plan.seconds, (0.0, 0.0), (), plan)
+        return Decision(ACCELERATOR, reason, host, plan.seconds, (back, back), (), plan)
     reason = f"{_TOO_LARGE}; in {plan.what} slower than the host"
-    return Decision(HOST, reason, host, plan.seconds, (0.0, 0.0))
+    return Decision(HOST, reason, host, plan.seconds, (back, back))
 
 
 _TOO_LARGE = "too large for the accelerator"
 
 
+def _only_there(given: Call) -> list[int]:
+    """Return the sizes of operands without a replica on the host."""
+    there = [(o, devices_of(o)) for o in given.operands if isinstance(o, Handle)]
+    return [shaped(operand).nbytes for operand, where in there if where and CPU not in where]
+
+
 def _obstacle(this: Call, given: Call, shapes: list[Shaped]) -> str:
     """Say why a call cannot run in pieces whatever it computes; empty if it can."""
     for operand in given.operands:
-        where = devices_of(operand) if isinstance(operand, Handle) else {CPU}
-        if not isinstance(operand, (Handle, np.ndarray)) or (where and CPU not in where):
-            return "an operand is there alone"
+        if not isinstance(operand, (Handle, np.ndarray)):
+            return "an operand is another library's, there"
         view = home(operand) if isinstance(operand, Handle) else None
         if view is not None and view.block.pin == CPU:
             return "an operand is pinned to the host"

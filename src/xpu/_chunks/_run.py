@@ -57,7 +57,7 @@ def run(plan: Plan, this: Call, target: Backend, settings: Settings) -> tuple[An
     plan : Plan
         How it is cut.
     this : Call
-        The call; its operands have valid replicas on the host.
+        The call; operands that are on the accelerator alone come to the host first.
     target : Backend
         The accelerator.
     settings : Settings
@@ -72,6 +72,7 @@ def run(plan: Plan, this: Call, target: Backend, settings: Settings) -> tuple[An
     """
     given = this.without_out()
     raws = [read(o, HOST) if isinstance(o, Handle) else o for o in given.operands]
+    evict(target.device)  # room for pieces: what is there is on the host too
     heard = _Inside(settings)
     with instead(heard if settings.recorders else None):
         if this.targets:

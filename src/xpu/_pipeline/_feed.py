@@ -231,7 +231,8 @@ def _queued(f: Callable[[Any], Any], batch: Any, target: Backend, lanes: Lanes) 
         with config(device=str(target.device)):
             return f(staged)
 
-    staged, there = lanes.run("up", None, lambda: _on_device(batch, target))
+    # What the caller has queued so far comes first: f may read arrays that are still being computed.
+    staged, there = lanes.run("up", lanes.here(), lambda: _on_device(batch, target))
     made, done = lanes.run("compute", there, compute)
     result, back = lanes.run("down", done, lambda: _brought_back(made, target))
     return result, back, (staged, made)
