@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import xpu
+from xpu._accounts import memory
 
 pytest.register_assert_rewrite("fault_cases")
 
@@ -18,6 +19,13 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def _no_expectations():
+    """Every test starts without what placement learned of calls in another."""
+    memory.forget()
+
 
 POLICIES = ("cpu", "pretend", "auto")
 

@@ -33,7 +33,8 @@ from typing import Any
 
 import numpy as np
 
-from xpu._backends import HOST, Backend, backend, backend_of
+from xpu._accounts import Kind, pay_read
+from xpu._backends import HOST, Backend, automatic, backend, backend_of, machine_for
 from xpu._backends._numpy import owner
 from xpu._config import current
 from xpu._device import CPU, Device
@@ -79,13 +80,27 @@ class Block:
         Held while a replica is made, and while the block is written.
     lead : float
         Seconds the accelerator is ahead in hindsight (see `xpu._placement`).
+    kind : Kind or None
+        The kind of call that made it (see `xpu._accounts`).
     pin : Device or None
         Where the user put it.
     anchored : bool
         The bytes cannot leave the host: someone else holds them.
     """
 
-    __slots__ = ("__weakref__", "anchored", "birth", "last_use", "lead", "lock", "nbytes", "pin", "roots", "valid")
+    __slots__ = (
+        "__weakref__",
+        "anchored",
+        "birth",
+        "kind",
+        "last_use",
+        "lead",
+        "lock",
+        "nbytes",
+        "pin",
+        "roots",
+        "valid",
+    )
 
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
@@ -93,6 +108,7 @@ class Block:
         self.valid: frozenset[Device] = frozenset()
         self.birth: Callable[[Backend], Raw] | None = None
         self.lead = 0.0
+        self.kind: Kind | None = None
         self.pin: Device | None = None
         self.anchored = False
         self.last_use = 0
@@ -416,7 +432,16 @@ def taken(handle: Handle, nbytes: int | None = None) -> Raw:
     if not gate.open:
         for recorder in current().recorders:
             recorder.read(handle, nbytes)
+        _pay(handle, nbytes)
     return read(handle, HOST)
+
+
+def _pay(handle: Handle, nbytes: int | None) -> None:
+    """Let an array's account know that the host needed its values."""
+    view = getattr(handle, "_home", None)
+    target = automatic.found
+    if view is not None and target is not None and not view.block.anchored:
+        pay_read(view.block, machine_for(target).to_host.seconds(view.nbytes if nbytes is None else nbytes))
 
 
 def _read_alone(view: View, target: Backend) -> Raw:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from xpu._accounts import Kind
 from xpu._backends import HOST, Backend, backend_of
 from xpu._block import Handle, shaped
 from xpu._op import Op, Shaped
@@ -20,13 +21,14 @@ Raw = Any
 class Call:
     """One call, taken apart: its operands in order and what it writes."""
 
-    __slots__ = ("args", "foreign", "handles", "kwargs", "op", "operands", "targets")
+    __slots__ = ("args", "foreign", "handles", "kind", "kwargs", "op", "operands", "targets")
 
     def __init__(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.op = op
         self.args = args
         self.kwargs = kwargs
         self.operands: list[Any] = []
+        self.kind: Kind | None = None  # which record its results belong to, once placement was asked
         self.foreign = ""  # the class of an argument that NumPy's protocols handle, such as a data frame
         for value in args:
             self._collect(value)

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xpu._accounts import SMALL, memory, settle
 from xpu._backends import HOST, Backend, accelerator, backend, machine_for, now
 from xpu._backends._lost import lost, tell
-from xpu._block import Block, Handle, View, devices_of, home, shared
+from xpu._block import PARTIAL, Block, Handle, View, devices_of, home, shared
 from xpu._call import Call
 from xpu._capability import gap_of
 from xpu._config import Settings, current
@@ -24,7 +25,7 @@ from xpu._learn import learner
 from xpu._machine import Machine
 from xpu._op import Op, Shaped, Work, host_only
 from xpu._placement import ACCELERATOR, Decision, Operand, Policy, decide
-from xpu._running import SMALL, forget_refusals, run, run_with_fallback, was_refused
+from xpu._running import forget_refusals, run, run_with_fallback, was_refused
 from xpu._short import TOO_MUCH, on_few_bytes
 from xpu._trace import Event, user_line
 from xpu._transfer import ledger
@@ -120,6 +121,7 @@ class Asked(NamedTuple):
     work: Work
     operands: list[Operand]
     policy: Policy
+    blocks: list[Block | None]
 
 
 def ask(this: Call, settings: Settings) -> Asked:
@@ -129,12 +131,16 @@ def ask(this: Call, settings: Settings) -> Asked:
     work = this.op.work(shapes, this.kwargs)
     machine = machine_for(target)
     if target is None:
-        return Asked(None, machine, shapes, work, [], Policy(gap=settings.why if settings.device == "cpu" else ALONE))
+        return Asked(
+            None, machine, shapes, work, [], Policy(gap=settings.why if settings.device == "cpu" else ALONE), []
+        )
     forced = {"auto": None, "cpu": "cpu"}.get(settings.device, ACCELERATOR)
-    operands = [_operand(o, s, target) for o, s in zip(this.operands, shapes, strict=True)]
+    operands, blocks = _operands(this, shapes, target)
     warmup = learner.price(work) if learner.on else 0.0
     gap = "" if forced == "cpu" else _gap(this, shapes, target)
-    return Asked(target, machine, shapes, work, operands, Policy(forced, gap, warmup, settings.why))
+    this.kind = memory.kind(work, blocks) if forced is None else None
+    ahead = 0.0 if this.kind is None else this.kind.ahead
+    return Asked(target, machine, shapes, work, operands, Policy(forced, gap, warmup, settings.why, ahead), blocks)
 
 
 ALONE = "no accelerator"
@@ -142,7 +148,7 @@ ALONE = "no accelerator"
 
 def plan(this: Call, settings: Settings) -> tuple[Decision, Backend, Work]:
     """Decide where a call runs, and keep its operands' accounts; nothing is moved."""
-    target, machine, _, work, operands, policy = ask(this, settings)
+    target, machine, _, work, operands, policy, blocks = ask(this, settings)
     if target is None:
         alone = Decision("cpu", policy.gap, machine.cpu.seconds(work), float("nan"), (0.0, 0.0))
         return alone, HOST, work
@@ -153,10 +159,9 @@ def plan(this: Call, settings: Settings) -> tuple[Decision, Backend, Work]:
     if policy.warmup and decision.device != ACCELERATOR:
         learner.missed(work, decision.cpu_seconds - decision.accelerator_seconds)
     if policy.forced is None:
-        for operand, lead in zip(this.operands, decision.leads, strict=False):
-            view = home(operand) if isinstance(operand, Handle) else None
-            if view is not None:
-                view.block.lead = lead
+        for block, lead in zip(blocks, decision.leads, strict=False):
+            if block is not None:
+                settle(block, lead)
     return decision, (target if decision.device == ACCELERATOR else HOST), work
 
 
@@ -181,17 +186,36 @@ def _where_operands_live(this: Call, settings: Settings) -> Backend | None:
     return None
 
 
-def _operand(operand: Any, shape: Shaped, target: Backend) -> Operand:
-    """Describe an operand to placement."""
-    if not isinstance(operand, Handle):
-        on_host = isinstance(operand, np.ndarray)
-        return Operand(shape.nbytes, on_host, not on_host)
-    view = shared(operand) if shape.nbytes >= SMALL and not host_only(shape.dtype) else home(operand)
-    where = devices_of(operand)
-    if view is None:
-        return Operand(shape.nbytes, CPU in where, target.device in where)
-    pin = None if view.block.pin is None else ("cpu" if view.block.pin == CPU else ACCELERATOR)
-    return Operand(shape.nbytes, CPU in where, target.device in where, view.block.lead, pin)
+def _operands(this: Call, shapes: list[Shaped], target: Backend) -> tuple[list[Operand], list[Block | None]]:
+    """Describe the operands to placement, and say which block each moves; a block moves but once for a call."""
+    written = {id(t) for t in this.targets}
+    operands: list[Operand] = []
+    blocks: list[Block | None] = []
+    for operand, shape in zip(this.operands, shapes, strict=True):
+        nbytes = shape.nbytes
+        block = None
+        if not isinstance(operand, Handle):
+            on_host = isinstance(operand, np.ndarray)
+            found = Operand(nbytes, on_host, not on_host)
+        else:
+            view = shared(operand) if nbytes >= SMALL and not host_only(shape.dtype) else home(operand)
+            where = devices_of(operand)
+            if view is None:
+                found = Operand(nbytes, CPU in where, target.device in where)
+            else:
+                block = view.block
+                pin = None if block.pin is None else ("cpu" if block.pin == CPU else ACCELERATOR)
+                if block in blocks:
+                    nbytes, block = 0, None
+                elif id(operand) in written or (nbytes >= PARTIAL * view.block.nbytes and not view.block.anchored):
+                    nbytes = view.block.nbytes
+                else:
+                    block = None  # a small view moves alone, and its block stays where it is
+                lead = 0.0 if block is None else block.lead
+                found = Operand(nbytes, CPU in where, target.device in where, lead, pin)
+        operands.append(found)
+        blocks.append(block)
+    return operands, blocks
 
 
 def _gap(this: Call, shapes: list[Shaped], target: Backend) -> str:

@@ -360,7 +360,7 @@ def _explanation(this: Call, asked: Asked) -> Explanation:
     )
     present = asked.target is not None
     down, up = decision.transfer_seconds
-    moves = zip(this.operands, asked.shapes, strict=True)
+    moves = zip(this.operands, asked.operands, strict=present)
     return Explanation(
         op=this.op.name,
         device=str(where.device),
@@ -368,7 +368,7 @@ def _explanation(this: Call, asked: Asked) -> Explanation:
         cpu=_cost(machine.cpu, asked.work, decision.cpu_seconds, down),
         accelerator=_cost(machine.accelerator, asked.work, decision.accelerator_seconds, up),
         warmup=policy.warmup,
-        bytes_to_move=sum(0 if _resident(o, where) else s.nbytes for o, s in moves),
+        bytes_to_move=sum(0 if _resident(o, where) else a.nbytes for o, a in moves),
         elements=max((s.size for s in asked.shapes), default=0),
         break_even=_size(break_even_of(question, resident=False)) if present else None,
         break_even_resident=_size(break_even_of(question, resident=True)) if present else None,

@@ -152,8 +152,22 @@ def _by_elements(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]
     """Elementwise: read every operand, write one result of the largest size."""
     dtype = arithmetic_dtype(operands)
     largest = max((o.size for o in operands), default=1)
+    if len(operands) > 1 and isinstance(op.host, np.ufunc):
+        largest = max(largest, _broadcast(operands))
     moved = sum(o.nbytes for o in operands) + largest * dtype.itemsize
     return Work(op.kind, dtype, moved, largest * op.weight, op.name)
+
+
+def _broadcast(operands: Sequence[Shaped]) -> int:
+    """Return the number of elements of operands broadcast together; 0 where they cannot be."""
+    first = operands[0].shape
+    for o in operands:
+        if o.shape != first:
+            try:
+                return math.prod(np.broadcast_shapes(*(o.shape for o in operands)))
+            except ValueError:  # NumPy will say so
+                return 0
+    return 0
 
 
 def by_reading(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:

@@ -32,7 +32,7 @@ class Operand(NamedTuple):
     Attributes
     ----------
     nbytes : int
-        Bytes a transfer of it would move.
+        Bytes a transfer of it would move; 0 where another operand's transfer brings them along.
     on_host, on_accelerator : bool
         Whether a valid replica is there. Both are False for an array not born yet.
     lead : float
@@ -60,6 +60,9 @@ class Policy(NamedTuple):
     warmup : float
         Seconds that the first call of this kind on the accelerator has still to earn (compiling,
         building a plan); 0 once it is warm.
+    ahead : float
+        Seconds that the accelerator was ahead for the last result of a call of this kind (`xpu._accounts`); negative
+        where the host was.
     why : str
         The reason to give where `forced` decides.
     """
@@ -68,6 +71,7 @@ class Policy(NamedTuple):
     gap: str = ""
     warmup: float = 0.0
     why: str = FORCED
+    ahead: float = 0.0
 
 
 class Decision(NamedTuple):
@@ -148,7 +152,7 @@ def decide(work: Work, operands: Sequence[Operand], machine: Machine, policy: Po
                 down += to_host_seconds(nbytes)
             elif on_host and not on_accelerator:
                 up += to_device_seconds(nbytes)
-        return Decision(HOST, policy.gap, cpu_seconds, NAN, (down, up), tuple(o.lead for o in operands))
+        return Decision(HOST, policy.gap, cpu_seconds, NAN, (down, up), _after_gap(operands, machine))
     return weigh(cpu_seconds, accelerator.seconds(work), operands, machine, policy)
 
 
@@ -169,37 +173,67 @@ def weigh(
     Decision
         As from `decide`.
     """
-    down = up = to_host = to_device = 0.0
-    to_device_seconds, to_host_seconds = machine.to_device.seconds, machine.to_host.seconds
-    total, pinned = 0, False
-    for operand in operands:
-        total += operand[0]
-        pinned = pinned or operand[4] is not None
-    # The gain on the accelerator is shared out by bytes and clamped to one transfer either way: more
-    # would let an old lead outweigh a new phase.
-    share = (cpu_seconds - accelerator_seconds) / total if total else 0.0
+    up_latency, up_rate = machine.to_device.latency, machine.to_device.bandwidth
+    down_latency, down_rate = machine.to_host.latency, machine.to_host.bandwidth
+    # Operands on one side alone: their transfers, what of those the accounts have paid, and their bytes.
+    up = down = up_paid = down_paid = 0.0
+    up_bytes = down_bytes = 0
+    pinned = False
+    for nbytes, on_host, on_accelerator, lead, pin in operands:
+        if pin is not None:
+            pinned = True
+        if on_host is on_accelerator or not nbytes:  # on both, or not born yet
+            continue
+        if on_host:
+            up += up_latency + nbytes / up_rate
+            up_paid += lead
+            up_bytes += nbytes
+        else:
+            down += down_latency + nbytes / down_rate
+            down_paid -= lead
+            down_bytes += nbytes
+    if pinned or policy.forced is not None:
+        settled = _settled(operands, policy)
+        if settled is not None:
+            kept = tuple(o.lead for o in operands)
+            return Decision(*settled, cpu_seconds, accelerator_seconds, (down, up), kept)
+    # What the call would gain by having the operands of one side on the other is shared out among them by bytes.
+    # The transfers of the other side's operands are part of what the call costs as things are.
+    gain = cpu_seconds - accelerator_seconds
+    up_share = (gain + down) / up_bytes if up_bytes else 0.0
+    down_share = (gain - up) / down_bytes if down_bytes else 0.0
+    up_earned = down_earned = 0.0
     leads = []
     for nbytes, on_host, on_accelerator, lead, _ in operands:
-        upward, downward = to_device_seconds(nbytes), to_host_seconds(nbytes)
-        lead += share * nbytes
+        if on_host is on_accelerator or not nbytes:
+            leads.append(lead)
+            continue
+        lead += (up_share if on_host else down_share) * nbytes
+        # Clamped to one transfer either way: more would let an old lead outweigh a new phase.
+        upward, downward = up_latency + nbytes / up_rate, down_latency + nbytes / down_rate
         lead = upward if lead > upward else -downward if lead < -downward else lead
         leads.append(lead)
-        # What a move still has to earn: its transfer less what hindsight already paid for it.
         if on_host:
-            if not on_accelerator and upward:
-                up += upward
-                to_device += upward - lead
-        elif on_accelerator and downward:
-            down += downward
-            to_host += downward + lead
-    settled = _settled(operands, policy) if pinned or policy.forced is not None else None
-    if settled is not None:
-        device, reason = settled
-        kept = tuple(o.lead for o in operands)
-        return Decision(device, reason, cpu_seconds, accelerator_seconds, (down, up), kept)
+            up_earned += lead
+        else:
+            down_earned -= lead
+    # What a move still has to earn: its transfer less what the accounts have paid. With operands on both sides this
+    # call's transfers are compared as they are, so only earlier calls count.
+    owed = (down - down_paid, up - up_paid) if down and up else (down - down_earned, up - up_earned)
     price = accelerator_seconds + policy.warmup
-    device, reason = _choose(cpu_seconds, price, (down, up), (to_host, to_device))
+    device, reason = _choose(cpu_seconds, price, (down, up), owed)
+    if policy.ahead:
+        here, there = cpu_seconds + max(0.0, policy.ahead), price + max(0.0, -policy.ahead)
+        other, _ = _choose(here, there, (down, up), owed)
+        if other != device:
+            device, reason = other, _WANTED[other]
     return Decision(device, reason, cpu_seconds, accelerator_seconds, (down, up), tuple(leads))
+
+
+def _after_gap(operands: Sequence[Operand], machine: Machine) -> tuple[float, ...]:
+    """Return the leads after a call that only the host can run: on the accelerator each would have had to come down."""
+    down = [machine.to_host.seconds(o.nbytes) for o in operands]
+    return tuple(max(o.lead - d, -d) for o, d in zip(operands, down, strict=True))
 
 
 def _settled(operands: Sequence[Operand], policy: Policy) -> tuple[str, str] | None:
@@ -250,6 +284,11 @@ def _choose(
 
 _AT_HOME = "faster on the host, and its operands are there"
 _AT_ACCELERATOR = "faster there, and its operands are there"
+
+_WANTED = {
+    HOST: "the last result of such a call was needed on the host",
+    ACCELERATOR: "the last result of such a call was needed on the accelerator",
+}
 
 _ROUNDING = 1e-9  # a lead that reached its clamp may miss it by the last bits of a sum
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from xpu._accounts import SMALL, born
 from xpu._backends import HOST, Backend, backend_of
 from xpu._backends._lost import lose, tell
 from xpu._backends._same import NotAsNumpy
@@ -33,12 +34,9 @@ from xpu.errors import (
     warn_user,
 )
 
-__all__ = ["SMALL", "forget_refusals", "run", "run_with_fallback", "was_refused"]
+__all__ = ["forget_refusals", "run", "run_with_fallback", "was_refused"]
 
 Raw = Any
-
-# Below this many bytes no account is kept: no chain of calls on so little pays a launch.
-SMALL = 4096
 
 
 def run(this: Call, where: Backend, work: Work) -> Any:
@@ -73,11 +71,16 @@ def run(this: Call, where: Backend, work: Work) -> Any:
         args, kwargs = this.replaced(fetch, where)
         result = where.run(function, tuple(args), kwargs, work)
 
-    def fresh(raw: Raw) -> Any:
-        scalar = raw.ndim == 0 and where is not HOST and not this.op.keeps_0d
-        return _inherit(own(raw, scalar=scalar), this, where)
+    made: list[Any] = []
 
-    return adopt(result, where, raws, fresh)
+    def fresh(raw: Raw) -> Any:
+        made.append(own(raw, scalar=raw.ndim == 0 and where is not HOST and not this.op.keeps_0d))
+        return made[-1]
+
+    adopted = adopt(result, where, raws, fresh)
+    if made:
+        _open_accounts(made, this, where)
+    return adopted
 
 
 def _in_a_block(target: Handle, where: Backend) -> bool:
@@ -108,24 +111,23 @@ def _spare(this: Call, blocks: list[Block], where: Backend) -> list[tuple[Block,
     return [(b, where.root(where.compact(b.roots[where.device]))) for b in alone]
 
 
-def _inherit(handle: Any, this: Call, where: Backend) -> Any:
-    """Hand the operands' account and pin on to a result, so that a chain of fresh arrays adds up."""
-    lead = size = 0.0
-    pins = set()
-    for operand in this.handles:
-        view = getattr(operand, "_home", None)
-        if view is not None and view.block.nbytes:
-            lead += view.block.lead
-            size += view.block.nbytes
-            if view.block.pin is not None:
-                pins.add(view.block.pin)
-    if (lead and handle._raw.nbytes >= SMALL) or (len(pins) == 1 and pins == {where.device}):
-        if isinstance(handle._raw, np.ndarray) and host_only(handle._raw.dtype):
-            return handle
-        block = shared(handle).block
-        block.lead = lead * block.nbytes / size if size else 0.0
-        block.pin = where.device if pins == {where.device} else None
-    return handle
+def _open_accounts(made: list[Any], this: Call, where: Backend) -> None:
+    """Hand the operands' accounts and pin on to fresh results, so that a chain of fresh arrays adds up."""
+    parents = [v.block for v in (getattr(o, "_home", None) for o in this.handles) if v is not None and v.block.nbytes]
+    pins = {block.pin for block in parents} - {None}
+    pin = where.device if pins == {where.device} else None
+    if this.kind is None and pin is None:
+        return
+    fresh = []
+    for handle in made:
+        raw = handle._raw
+        if isinstance(raw, np.ndarray) and (host_only(raw.dtype) or (raw.nbytes < SMALL and pin is None)):
+            continue
+        if not isinstance(raw, np.generic) and raw.nbytes:
+            fresh.append(shared(handle).block)
+            fresh[-1].pin = pin
+    if this.kind is not None:
+        born(this.kind, fresh, parents)
 
 
 # ----------------------------------------------------------------------------- when it goes wrong
