@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from xpu._backends import HOST, backend
-from xpu._block import anchor, devices_of, home, read, shared, taken
+from xpu._block import anchor, devices_of, home, read, shared
 from xpu._config import current
 from xpu._device import CPU, Device, parse
 from xpu._gate import gate
@@ -21,6 +21,7 @@ from xpu._methods import Methods
 from xpu._op import host_only
 from xpu._ops import creation, rest
 from xpu._ops import elementwise as ew
+from xpu._taken import taken
 from xpu._wrap import kinds, wrap
 from xpu.errors import text
 

@@ -33,8 +33,8 @@ from typing import Any
 
 import numpy as np
 
-from xpu._accounts import Kind, pay_read
-from xpu._backends import HOST, Backend, automatic, backend, backend_of, machine_for
+from xpu._accounts import Kind
+from xpu._backends import HOST, Backend, backend, backend_of
 from xpu._backends._numpy import owner
 from xpu._config import current
 from xpu._device import CPU, Device
@@ -42,7 +42,7 @@ from xpu._gate import gate
 from xpu._op import Shaped, host_only
 from xpu._transfer import download, lift, lower, permit, upload
 
-__all__ = ["PARTIAL", "Block", "Handle", "View", "evict", "home", "shaped", "taken", "writing"]
+__all__ = ["PARTIAL", "Block", "Handle", "View", "evict", "home", "shaped", "writing"]
 
 Raw = Any
 _homing = threading.RLock()  # handles find their blocks
@@ -425,23 +425,6 @@ def read(handle: Handle, target: Backend) -> Raw:
             return _read_alone(view, target)
         block.ensure(target)
         return view.raw(target)
-
-
-def taken(handle: Handle, nbytes: int | None = None) -> Raw:
-    """Return the host's array because Python asks for its values, or for `nbytes` of them; recorders hear of it."""
-    if not gate.open:
-        for recorder in current().recorders:
-            recorder.read(handle, nbytes)
-        _pay(handle, nbytes)
-    return read(handle, HOST)
-
-
-def _pay(handle: Handle, nbytes: int | None) -> None:
-    """Let an array's account know that the host needed its values."""
-    view = getattr(handle, "_home", None)
-    target = automatic.found
-    if view is not None and target is not None and not view.block.anchored:
-        pay_read(view.block, machine_for(target).to_host.seconds(view.nbytes if nbytes is None else nbytes))
 
 
 def _read_alone(view: View, target: Backend) -> Raw:

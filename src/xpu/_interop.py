@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from xpu._block import Handle, devices_of, shaped, taken
+from xpu._block import Handle, devices_of, shaped
 from xpu._device import CPU
 from xpu._dispatch import call
 from xpu._gate import gate
 from xpu._op import OPS, Op
 from xpu._ops import rest
 from xpu._ops._make import UFunc, public
+from xpu._taken import taken
 from xpu._wrap import host_call, kinds, own
 
 __all__ = ["array_function", "array_ufunc", "read_index"]

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from xpu._block import Handle, anchor, home, shaped, taken
+from xpu._block import Handle, anchor, home, shaped
 from xpu._gate import gate
 from xpu._hot import method
 from xpu._ops import creation, rest
 from xpu._ops import elementwise as ew
+from xpu._taken import taken
 
 __all__ = ["Methods"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from xpu._array import ndarray
-from xpu._block import taken
 from xpu._gate import gate
 from xpu._hot import scalar_binary, scalar_reflected
+from xpu._taken import taken
 from xpu._wrap import kinds
 
 __all__ = ["scalar"]

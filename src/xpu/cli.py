@@ -1,9 +1,12 @@
-"""The command line: ``xpu devices | explain | run | demo | doctor | calibrate``."""
+"""The command line: ``xpu devices | explain | run | whatif | demo | doctor | calibrate``."""
 
 from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
+import importlib
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +14,10 @@ from typing import Any
 
 import xpu
 from xpu import demo, runner
-from xpu._config import SETTINGS, current
+from xpu._config import SETTINGS, config, current
 from xpu._doctor import doctor_main
 from xpu._explain import Explanation
+from xpu._machine import profile_names
 from xpu._profile import profile
 from xpu._tables import Table, show
 from xpu._trace import seconds, size
@@ -46,6 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     running.add_argument("--profile", action="store_true", help="print what ran where, and why")
     running.add_argument("script")
     running.add_argument("arguments", nargs=argparse.REMAINDER)
+    asking = commands.add_parser("whatif", help="what a GPU that is not here would bring to a script")
+    asking.add_argument("script")
+    asking.add_argument("arguments", nargs="*", help="the script's own (after -- if they start with a dash)")
+    asking.add_argument("--gpu", required=True, metavar="PROFILE", help="a machine profile, or a machine file")
+    asking.add_argument("--json", action="store_true", help="for machines; the script's output goes to stderr")
     showing = commands.add_parser("demo", help="the main job on a real photograph")
     showing.add_argument("--out", default="xpu-demo", help="folder for the pictures")
     examining = commands.add_parser("doctor", help="driver, toolkit, CuPy, cuDNN, GPU: what is there, what is wrong")
@@ -71,6 +80,8 @@ def _run(options: argparse.Namespace) -> int:
         print("\n".join(explained.notes()))
     elif options.command == "demo":
         return demo.main(Path(options.out))
+    elif options.command == "whatif":
+        return _whatif(options)
     elif options.command == "calibrate":
         print(xpu.calibrate(seconds=options.seconds, export=options.export))
     elif options.command == "doctor":
@@ -87,6 +98,28 @@ def _run_script(options: argparse.Namespace) -> int:
         status = runner.main(options.script, options.arguments)
     print_profile(record)
     return status
+
+
+def _whatif(options: argparse.Namespace) -> int:
+    """Run a script on the CPU, replay it on another machine, and report."""
+    asked = importlib.import_module("xpu._program._whatif")  # SciPy's graphs, which other commands do not need
+    recorded = importlib.import_module("xpu._program")
+    machine = asked.machine_named(options.gpu)
+    recording = recorded.Recording(Path(options.script).name)
+    aside = contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext()
+    with config(device="cpu"), recording, aside:
+        status = runner.main(options.script, options.arguments)
+    if status:
+        return status
+    own = options.gpu not in profile_names()
+    report = asked.whatif(recording.program(), machine, xpu.machine(), own_cpu=own)
+    if options.json:
+        print(json.dumps(report.to_dict(), indent=1))
+        return 0
+    for part in report.tables():
+        show(part)
+    print("\n".join(report.notes()))
+    return 0
 
 
 def print_devices() -> None:

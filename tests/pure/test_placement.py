@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xpu._accounts import Memory, born, pay_read, settle
 from xpu._machine import from_dict, load, profile_names, shipped
 from xpu._op import Work
 from xpu._placement import Operand, Policy, decide
@@ -101,12 +102,138 @@ def test_break_even_migration_is_3_competitive(costs):
     assert online <= 3 * min(best_host, best_device) + (up + down) * 1.01
 
 
+PRICES = st.floats(1e-7, 1e-2)
+
+
+def run_online(costs, nbytes, machine, on_host=True):
+    """Play a sequence of calls on one Block; what xpu pays, and how often it moves."""
+    lead, paid, moves = 0.0, 0.0, 0
+    for on_cpu, on_gpu in costs:
+        d = decide(
+            _WORK, [Operand(nbytes, on_host, not on_host, lead)], _machine_with(on_cpu, on_gpu, machine), Policy()
+        )
+        (lead,) = d.leads
+        paid += d.seconds
+        moves += on_host != (d.device == "cpu")
+        on_host = d.device == "cpu"
+    return paid, moves
+
+
+def best_offline(costs, nbytes, machine, on_host=True):
+    """The best placement in hindsight, by dynamic programming over the two places."""
+    up, down = machine.to_device.seconds(nbytes), machine.to_host.seconds(nbytes)
+    here, there = (0.0, up) if on_host else (down, 0.0)
+    for on_cpu, on_gpu in costs:
+        here, there = min(here, there + down) + on_cpu, min(there, here + up) + on_gpu
+    return min(here, there)
+
+
+@given(
+    st.lists(st.tuples(PRICES, PRICES), min_size=1, max_size=200),
+    st.sampled_from(["h200", "rtx2060-laptop", "gh200"]),
+    st.integers(10**3, 10**8),
+    st.booleans(),
+)
+def test_three_times_the_best_on_any_link_from_either_side(costs, name, nbytes, on_host):
+    machine = shipped(name)
+    paid, _ = run_online(costs, nbytes, machine, on_host)
+    both_ways = machine.to_device.seconds(nbytes) + machine.to_host.seconds(nbytes)
+    assert paid <= 3 * best_offline(costs, nbytes, machine, on_host) + 1.01 * both_ways
+
+
+@given(st.lists(st.floats(0.05, 0.95), min_size=1, max_size=60), st.integers(10**6, 10**8))
+def test_three_times_the_best_against_an_adversary(shares, nbytes):
+    """Whoever waits for the Block to move and then changes sides wins least against this rule."""
+    machine = shipped("rtx2060-laptop")
+    up, down = machine.to_device.seconds(nbytes), machine.to_host.seconds(nbytes)
+    on_host, lead, paid, costs = True, 0.0, 0.0, []
+    for share in shares:
+        cost = (share * up, 1e-9) if on_host else (1e-9, share * down)
+        d = decide(_WORK, [Operand(nbytes, on_host, not on_host, lead)], _machine_with(*cost, machine), Policy())
+        (lead,) = d.leads
+        paid, on_host = paid + d.seconds, d.device == "cpu"
+        costs.append(cost)
+    assert paid <= 3 * best_offline(costs, nbytes, machine) + 1.01 * (up + down)
+
+
+@given(
+    st.lists(st.tuples(PRICES, st.floats(0.0, 1.0)), min_size=1, max_size=100),
+    st.integers(10**5, 10**8),
+    st.booleans(),
+)
+def test_twice_the_best_where_one_move_suffices(costs, nbytes, on_host):
+    """Ski rental: one place is never slower, so nobody ever moves back."""
+    costs = [(slow, slow * part) if on_host else (slow * part, slow) for slow, part in costs]
+    machine = shipped("rtx2060-laptop")
+    paid, moves = run_online(costs, nbytes, machine, on_host)
+    assert paid <= 2 * best_offline(costs, nbytes, machine, on_host) * (1 + 1e-9)
+    assert moves <= 1
+
+
+def test_a_second_operand_that_keeps_coming_down_draws_the_first_up():
+    """``v = b / (K @ u)``: b on the host, the product on the accelerator, both small, and that in a loop."""
+    small = Work("elementwise", F8, 21600.0, 900.0)
+    lead, devices = 0.0, []
+    for _ in range(3):
+        d = decide(small, [host(7200, lead), device(7200)], H200, Policy())
+        lead = d.leads[0]
+        devices.append(d.device)
+    assert devices == ["cpu", "accelerator", "accelerator"]
+    assert lead > 0
+
+
+def test_a_block_moves_once_for_a_call():
+    d = decide(elementwise(10**6), [host(8 * 10**6), Operand(0, True, False)], H200, Policy())
+    assert d.transfer_seconds == (0.0, H200.to_device.seconds(8 * 10**6))
+    assert d.leads[1] == 0.0
+
+
+def test_what_the_last_result_of_such_a_call_gained_is_part_of_the_price():
+    cheap = Work("copy", F8, 32768.0, 16384.0)
+    both = [Operand(16384, True, True)]
+    alone, wanted = (decide(cheap, both, H200, Policy(ahead=ahead)) for ahead in (0.0, 11e-6))
+    assert (alone.device, wanted.device) == ("cpu", "accelerator")
+    assert wanted.reason == "the last result of such a call was needed on the accelerator"
+    assert decide(cheap, both, H200, Policy(ahead=1.0, gap="no such function")).device == "cpu"
+    back = decide(elementwise(10**5), [Operand(8 * 10**5, True, True)], H200, Policy(ahead=-1.0))
+    assert (back.device, back.reason) == ("cpu", "the last result of such a call was needed on the host")
+
+
+def test_a_call_that_only_the_host_can_run_counts_against_the_accelerator():
+    d = decide(elementwise(10**6), [device(8 * 10**6)], H200, Policy(gap="no such function"))
+    assert d.leads == (-H200.to_host.seconds(8 * 10**6),)
+
+
+def test_kinds_expect_what_the_last_result_had():
+    memory = Memory()
+    work = elementwise(10**6)._replace(op="add")
+    parent, first, second = (Store(8 * 10**6) for _ in range(3))
+    parent.lead = 3e-3
+    kind = memory.kind(work, [parent])
+    born(kind, [first], [parent])
+    assert (first.lead, first.kind, kind.ahead) == (3e-3, kind, 0.0)
+    settle(first, 5e-3)
+    pay_read(first, 1e-3)
+    born(memory.kind(work, [parent]), [second], [parent])
+    assert (kind.ahead, second.lead) == (pytest.approx(4e-3), 0.0)
+    assert memory.kind(work, [second]) is not kind
+    memory.forget()
+    assert memory.kind(work, [parent]) is not kind
+
+
+class Store:
+    """What has an account."""
+
+    def __init__(self, nbytes):
+        self.nbytes, self.lead, self.kind = nbytes, 0.0, None
+
+
 _WORK = Work("elementwise", F8, 0.0, 0.0)
 
 
-def _machine_with(cpu_seconds, gpu_seconds):
-    """The H200 machine with the run times of one call given."""
-    data = H200.to_dict()
+def _machine_with(cpu_seconds, gpu_seconds, machine=H200):
+    """A machine with the run times of one call given."""
+    data = machine.to_dict()
     data["cpu"]["classes"]["elementwise"]["latency"] = cpu_seconds
     data["accelerator"]["classes"]["elementwise"]["latency"] = gpu_seconds
     return from_dict(data)

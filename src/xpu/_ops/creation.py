@@ -23,7 +23,6 @@ from xpu._block import (
     settle,
     shaped,
     shared,
-    taken,
     write,
     writing,
 )
@@ -33,6 +32,7 @@ from xpu._dispatch import call, unborn
 from xpu._gate import gate
 from xpu._op import OPS, POSTPONED, POSTPONED_BYTES, host_only
 from xpu._ops._make import Function, function, view
+from xpu._taken import taken
 from xpu._transfer import lower
 from xpu._wrap import enclose, host_call, kinds, own, wrap
 from xpu.errors import DeviceError, DeviceLostError, text
