@@ -69,17 +69,18 @@ class CompiledEngine:
         return most
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
-        """Predict the sums over all positions that are made, and the copies in and out."""
+        """Predict the sums over all positions that are made, the operands and the result, and the copies of them."""
         total = 0.0
         for g in lowered_geometries(geometry):
             flat, rows = _Flat(g), g.out_channels // g.groups
             apart = flat.starts(g, _background.module("_tiles").VECTOR_BYTES // g.dtype.itemsize) is None
             positions = flat.length + 8 if apart else math.prod(g.out_spatial)
             made = 2.0 * g.batch * g.out_channels * positions * math.prod(g.w_shape[1:])
-            total += made * itemcost(g) * (1.0 if rows >= 4 else 2.0) / rates.flops
+            total += made * itemcost(g) * (1.0 if rows >= 4 else 2.5) / rates.flops
             copied = 0 if flat.plain and not apart else g.in_channels * flat.pitch
             copied += g.out_channels * flat.length if apart else 0
-            total += 2.0 * g.batch * copied * g.dtype.itemsize / rates.bandwidth + 10 * rates.call
+            moved = g.bytes + 2.0 * g.batch * copied * g.dtype.itemsize
+            total += moved / rates.bandwidth + 10 * rates.call
         return total
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:

@@ -56,7 +56,7 @@ class PlanesEngine:
         total = 0.0
         for g in lowered_geometries(geometry):
             total += 1.3 * g.flops * itemcost(g) / rates.flops
-            total += 2.0 * g.bytes / rates.bandwidth + 10 * rates.call
+            total += g.bytes / rates.bandwidth + 10 * rates.call
         return total
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
