@@ -17,7 +17,7 @@ from numpy import (
     get_printoptions, getbufsize, geterr, geterrcall, half, index_exp, inexact, inf, info,
     int8, int16, int32, int64,
     int_, intc, integer, intp, issubdtype, little_endian, long, longdouble, longlong, matrix, memmap,
-    mintypecode, nan, ndenumerate, ndindex, nditer, nested_iters, newaxis, number, object_, pi, poly1d,
+    mintypecode, nan, ndenumerate, ndindex, newaxis, number, object_, pi, poly1d,
     printoptions, promote_types, recarray, record, s_, sctypeDict, set_printoptions, setbufsize, seterr,
     show_config, show_runtime,
     seterrcall, short, signedinteger, single, str_, timedelta64, typecodes, typename, ubyte, uint, uint8,
@@ -38,6 +38,9 @@ from xpu._config import (
 )
 from xpu._device import (
     Device,
+)
+from xpu._iterators import (
+    nditer, nested_iters,
 )
 from xpu._namespace import (
     __array_namespace_info__, astype, broadcast_shapes, can_cast, common_type, finfo, iinfo, iscomplexobj,

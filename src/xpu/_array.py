@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import operator
 from collections.abc import Iterator
-from types import ModuleType
+from types import GenericAlias, ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
 
 from xpu._backends import HOST, backend
-from xpu._block import anchor, devices_of, home, read, shared
+from xpu._block import View, anchor, devices_of, home, host_view, read, settle, shared
 from xpu._config import current
 from xpu._device import CPU, Device, parse
 from xpu._gate import gate
@@ -22,7 +22,7 @@ from xpu._op import host_only
 from xpu._ops import creation, rest
 from xpu._ops import elementwise as ew
 from xpu._taken import taken
-from xpu._wrap import kinds, wrap
+from xpu._wrap import kinds, own, wrap
 from xpu.errors import text
 
 __all__ = ["ndarray"]
@@ -30,18 +30,64 @@ __all__ = ["ndarray"]
 class _Arrays(type):
     """Lets NumPy's own arrays count as arrays: libraries hand them out, and scripts ask."""
 
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """NumPy's constructor; xpu itself makes handles by `kinds.new_array`, which is faster."""
+        if any("__new__" in c.__dict__ or "__init__" in c.__dict__ for c in cls.__mro__[:-1]):  # a user's subclass
+            return type.__call__(cls, *args, **kwargs)
+        made = _constructed(*args, **kwargs)
+        return made if cls is kinds.array else made.view(cls)
+
     def __instancecheck__(cls, instance: Any) -> bool:
-        return type.__instancecheck__(cls, instance) or (cls is kinds.array and isinstance(instance, np.ndarray))
+        kind = type(instance)
+        if cls is kinds.array:  # a scalar is none, as in NumPy
+            return isinstance(instance, np.ndarray) or (cls in kind.__mro__ and kinds.scalar not in kind.__mro__)
+        return type.__instancecheck__(cls, instance)
 
     def __subclasscheck__(cls, subclass: type) -> bool:
         return type.__subclasscheck__(cls, subclass) or (cls is kinds.array and issubclass(subclass, np.ndarray))
 
 
+def _constructed(
+    shape: Any, dtype: Any = float, buffer: Any = None, offset: int = 0, strides: Any = None, order: Any = None
+) -> ndarray:
+    """Return a new array, or one over the memory of a buffer."""
+    raw: Any = np.ndarray(shape, dtype, buffer, offset, strides, order)
+    if buffer is None:
+        return own(raw, scalar=False)  # type: ignore[no-any-return]
+    made: ndarray = kinds.new_array()
+    settle(made, host_view(raw, anchored=True))
+    return made
+
+
+def _is_part(view: View) -> bool:
+    """Return True where a block has more than the view shows."""
+    return view.nbytes < view.block.nbytes
+
+
 class ndarray(Methods, metaclass=_Arrays):
     """An n-dimensional array whose bytes are on the host, on a GPU, or on both.
 
-    It is made by the functions of this package (`array`, `zeros`, ...), not by calling the class.
-    Attributes and methods are NumPy's; `device` and `to_device` are the array API standard's.
+    It is made by the functions of this package (`array`, `zeros`, ...); calling the class is NumPy's
+    low-level constructor. Attributes and methods are NumPy's; `device` and `to_device` are the array
+    API standard's.
+
+    A subclass is an array wherever an array is taken, and what is computed from it is a plain `ndarray`:
+    `view(Subclass)` alone makes instances, calls ``__array_finalize__`` and shares the memory.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    dtype : dtype, optional
+        Element type.
+    buffer : object, optional
+        Memory to show, shared; the array stays on the host then. Without one the elements are arbitrary.
+    offset : int, optional
+        Bytes from the start of `buffer` to the first element.
+    strides : tuple of int, optional
+        Bytes from one element to the next, per axis.
+    order : {'C', 'F'}, optional
+        Memory order.
 
     Examples
     --------
@@ -55,6 +101,9 @@ class ndarray(Methods, metaclass=_Arrays):
     __slots__ = ()
     __array_priority__: ClassVar[float] = 1000.0
     __module__ = "xpu"
+
+    def __class_getitem__(cls, item: Any) -> Any:
+        return GenericAlias(cls, item)
 
     # ------------------------------------------------------------------ metadata
 
@@ -136,9 +185,16 @@ class ndarray(Methods, metaclass=_Arrays):
     @property
     def base(self) -> ndarray | None:
         """An array over the memory this is a view of; None if it has its own."""
-        host = self._raw if gate.open else read(self, HOST)
-        found = getattr(host, "base", None)
-        return wrap(found) if isinstance(found, np.ndarray) and gate.open else None
+        if not gate.open:
+            view = home(self)
+            if view is None or not _is_part(view):
+                return None
+            whole: ndarray = kinds.new_array()
+            count = view.block.nbytes // max(view.itemsize, 1)
+            settle(whole, View(view.block, (count,), (view.itemsize,), view.dtype, 0, readonly=view.readonly))
+            return whole
+        found = getattr(self._raw, "base", None)
+        return wrap(found) if isinstance(found, np.ndarray) else None
 
     @property
     def T(self) -> ndarray:
@@ -415,7 +471,7 @@ def _revive(values: np.ndarray[Any, Any], is_scalar: bool) -> ndarray:
     return creation.asarray(values)  # type: ignore[no-any-return]
 
 
-kinds.array = ndarray
+kinds.array, kinds.new_array = ndarray, type.__call__.__get__(ndarray)
 
 
 gate.follow(lambda is_open: follow(ndarray if is_open else None))

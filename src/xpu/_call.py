@@ -51,7 +51,7 @@ class Call:
         elif not isinstance(value, _PLAIN):
             if backend_of(value) is not None:
                 self.operands.append(value)
-            elif hasattr(value, "__array__"):
+            elif hasattr(value, "__array__") or hasattr(value, "__array_ufunc__"):
                 self.foreign = type(value).__name__
 
     def without_out(self) -> Call:
@@ -76,9 +76,11 @@ class Call:
         return args, kwargs
 
     def _swap(self, value: Any, fetch: Callable[[Any], Any], where: Backend, array_like: bool) -> Any:
+        if isinstance(value, Handle):
+            return fetch(value)
         if isinstance(value, _PLAIN):
             return value
-        if isinstance(value, Handle) or backend_of(value) is not None:
+        if backend_of(value) is not None:
             return fetch(value)
         if type(value) in (tuple, list):
             if array_like and not self.op.sequence:

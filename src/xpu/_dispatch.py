@@ -269,7 +269,7 @@ def unborn(op: Op, args: tuple[Any, ...], shape: tuple[int, ...], dtype: np.dtyp
         return where.run(function, args, {}, work)
 
     block.birth = birth
-    handle = kinds.array()
+    handle = kinds.new_array()
     handle._raw, handle._home = None, View(block, shape, _c_strides(shape, dtype), dtype, 0)
     for recorder in current().recorders:
         recorder.postponed(handle, work)

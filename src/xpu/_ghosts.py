@@ -57,11 +57,11 @@ def _materialise(result: Any, ghosts: list[tuple[np.ndarray[Any, Any], Handle]])
             if HOST.shares(result, ghost):
                 view = shared(operand)
                 offset = view.offset + HOST.offset(ghost, result)
-                handle = kinds.array()
+                handle = kinds.new_array()
                 readonly = view.readonly or not result.flags.writeable
                 settle(handle, View(view.block, result.shape, result.strides, result.dtype, offset, readonly=readonly))
                 return handle
-        handle = kinds.array()  # a view of a NumPy operand beside the ghosts
+        handle = kinds.new_array()  # a view of a NumPy operand beside the ghosts
         settle(handle, host_view(result, anchored=True))
         return handle
     assert not isinstance(result, np.generic), "a ghost has no values to read"

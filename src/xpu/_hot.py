@@ -29,6 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 _array: Any = None  # `ndarray`
+_new: Any = None  # makes an empty one
 _plain: Any = None  # `ndarray` while the gate is open: the only test on the hot path
 _NUMPY = np.ndarray  # globals of this file: one look-up less on the hot path
 _weak = frozenset({int, float, complex, bool})
@@ -38,8 +39,8 @@ _ABSENT = object()
 
 def follow(plain: Any) -> None:
     """Take `ndarray` when the gate opens, None when it closes."""
-    global _array, _plain
-    _array, _plain = plain or _array, plain
+    global _array, _new, _plain
+    _array, _new, _plain = plain or _array, kinds.new_array, plain
 
 
 # ----------------------------------------------------------------------------- operators
@@ -70,7 +71,7 @@ def binary(ufunc: UFunc, *, reuses: bool = True) -> Callable[[Any, Any], Any]:
         else:
             return _elsewhere(ufunc, self, other)
         if type(raw) is _NUMPY:
-            result = _array()
+            result = _new()
             result._raw = raw
             return result
         return wrap(raw) if type(raw) is not tuple else enclose(raw, [])
@@ -92,7 +93,7 @@ def reflected(ufunc: UFunc) -> Callable[[Any, Any], Any]:
                 return result
         raw = host(other, raw)
         if type(raw) is _NUMPY:
-            result = _array()
+            result = _new()
             result._raw = raw
             return result
         return wrap(raw) if type(raw) is not tuple else enclose(raw, [])
@@ -150,7 +151,7 @@ def unary(ufunc: UFunc) -> Callable[[Any], Any]:
         raw = host(self._raw)
         if type(raw) is not _NUMPY:
             return wrap(raw)
-        result = _array()
+        result = _new()
         result._raw = raw
         return result
 
@@ -172,9 +173,9 @@ def scalar_binary(python: Callable[[Any, Any], Any], otherwise: Callable[[Any, A
         else:
             return otherwise(self, other)
         if isinstance(raw, np.generic):
-            result = kinds.scalar()
+            result = kinds.new_scalar()
         elif type(raw) is _NUMPY:
-            result = _array()
+            result = _new()
         else:
             return enclose(raw, [])
         result._raw = raw
@@ -195,7 +196,7 @@ def scalar_reflected(
         raw = python(other, mine)
         if not isinstance(raw, np.generic):
             return enclose(raw, [])
-        result = kinds.scalar()
+        result = kinds.new_scalar()
         result._raw = raw
         return result
 
@@ -231,7 +232,7 @@ def transposed(self: Any) -> Any:
     if _plain is None or type(self) is not _plain:
         raw = at_hand(self) if gate.ajar else TOO_MUCH
         return window(self, raw.T) if type(raw) is _NUMPY else rest.transpose(self)
-    result = _array()
+    result = _new()
     result._raw = self._raw.T
     return result
 
@@ -255,7 +256,7 @@ def get_item(self: Any, key: Any) -> Any:
     else:
         return read_index(self, key)
     if type(raw) is _NUMPY:
-        result = _array()
+        result = _new()
         result._raw = raw
         return result
     return raw
@@ -291,9 +292,9 @@ def method(function: Callable[..., Any], name: str, summary: str) -> Callable[..
         if type(raw) is _NUMPY:
             if raw is given:
                 return self
-            result = _array()
+            result = _new()
         elif isinstance(raw, np.generic):
-            result = kinds.scalar()
+            result = kinds.new_scalar()
         else:
             return enclose(raw, [])
         result._raw = raw

@@ -29,6 +29,27 @@ def _copy(x: Any, order: str = "C") -> Any:
     return creation.copy(x, order=order)
 
 
+_view = method(rest.dtype_view, "view", "Return the same bytes as another dtype.")
+
+
+def _is_class(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, (Handle, np.ndarray))
+
+
+def _as_class(view: Any, kind: type[Handle], parent: Any) -> Any:
+    """Return the view as an instance of a class of arrays."""
+    if kind is type(view):
+        return view
+    made: Any = object.__new__(kind)
+    made._raw = view._raw
+    if hasattr(view, "_home"):
+        made._home = view._home
+    finalize = getattr(made, "__array_finalize__", None)
+    if finalize is not None:
+        finalize(parent)
+    return made
+
+
 class Methods(Handle):
     """What `ndarray` inherits: methods that only call a function with the array first."""
 
@@ -70,12 +91,21 @@ class Methods(Handle):
     var = method(rest.var, "var", "Return variance.")
     flatten = method(rest.flat_copy, "flatten", "Return one axis, always a copy.")
     tobytes = method(rest.tobytes, "tobytes", "Return the elements as bytes.")
-    view = method(rest.dtype_view, "view", "Return the same bytes as another dtype.")
     getfield = method(rest.field_view, "getfield", "Return a field of the bytes, a view.")
     astype = method(rest.cast, "astype", "Cast to another dtype.")
     fill = method(rest.fill, "fill", "Set every element.")
     reshape = method(_reshape, "reshape", "Return a view of another shape where that is possible, else a copy.")
     transpose = method(_transpose, "transpose", "Return a view with permuted axes.")
+
+    def view(self, dtype: Any = None, type: Any = None) -> Any:
+        """Return the same bytes as another dtype, or as an array of another class."""
+        if _is_class(dtype):
+            dtype, type = None, dtype
+        if type is None or issubclass(type, Handle):
+            made = _view(self) if dtype is None else _view(self, dtype)
+            return made if type is None else _as_class(made, type, self)
+        host = anchor(self)  # NumPy's own subclasses, such as `recarray`, live on the host
+        return host.view(type=type) if dtype is None else host.view(dtype, type)
 
     def compress(self, condition: Any, *args: Any, **kwargs: Any) -> Any:
         """Return selected slices."""

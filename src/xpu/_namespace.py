@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from xpu._backends import HOST, devices
-from xpu._block import Handle, read, shaped
+from xpu._block import Handle, View, home, read, shaped
 from xpu._config import current
 from xpu._device import CPU, Device, parse
+from xpu._gate import gate
 from xpu._ops import rest
 from xpu.errors import text
 
@@ -123,7 +124,8 @@ def finfo(type: Any, /) -> Any:
     >>> xpu.finfo(xpu.float32).bits
     32
     """
-    kind = np.dtype(_dtype(type)) if not isinstance(type, (float, complex, np.generic)) else np.asarray(type).dtype
+    given = _dtype(type)
+    kind = np.asarray(given).dtype if isinstance(given, (float, complex, np.generic)) else np.dtype(given)
     theirs = np.finfo(kind)
     return _FloatLimits(theirs, np.dtype(theirs.dtype))
 
@@ -153,7 +155,7 @@ def size(a: Any, axis: int | None = None) -> int:
 
 def isscalar(element: Any) -> bool:
     """Return True for Python's, NumPy's and xpu's scalars."""
-    return np.isscalar(element) or (isinstance(element, Handle) and element.__class__.__name__ == "scalar")
+    return bool(np.isscalar(element))
 
 
 def iterable(y: Any) -> bool:
@@ -180,14 +182,39 @@ def _on_host(value: Any) -> Any:
     return read(value, HOST) if isinstance(value, Handle) else value
 
 
+def _side_by_side(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return host arrays that overlap where two arrays do, wherever those are: windows without memory on one block."""
+    first, second = (home(x) if isinstance(x, Handle) else None for x in (a, b))
+    if a is b or not (isinstance(a, Handle) and isinstance(b, Handle)) or gate.open:
+        return _on_host(a), _on_host(b)
+    if first is None or second is None or first.block is not second.block:
+        return np.empty(0), np.empty(0)
+    base = np.empty(1, np.uint8)
+    return np.asarray(_Window(base, first)), np.asarray(_Window(base, second))
+
+
+class _Window:
+    """Shape and strides at an address, as NumPy's array interface; nothing is read through it."""
+
+    def __init__(self, base: np.ndarray[Any, Any], view: View) -> None:
+        self._base = base
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (base.ctypes.data + view.offset, True),
+            "shape": view.shape,
+            "strides": view.strides,
+            "typestr": f"|V{view.dtype.itemsize}",
+        }
+
+
 def may_share_memory(a: Any, b: Any, /, max_work: Any = None) -> bool:
     """Return True if two arrays might share memory."""
-    return bool(np.may_share_memory(_on_host(a), _on_host(b), max_work or 0))
+    return bool(np.may_share_memory(*_side_by_side(a, b), max_work or 0))
 
 
 def shares_memory(a: Any, b: Any, /, max_work: Any = None) -> bool:
     """Return True if two arrays share memory."""
-    return bool(np.shares_memory(_on_host(a), _on_host(b), -1 if max_work is None else max_work))
+    return bool(np.shares_memory(*_side_by_side(a, b), -1 if max_work is None else max_work))
 
 
 def min_scalar_type(a: Any, /) -> np.dtype[Any]:

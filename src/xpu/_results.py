@@ -63,7 +63,7 @@ def adopt(result: Any, where: Backend, operands: Operands, fresh: Callable[[Raw]
 def _foreign(raw: Raw, where: Backend) -> Any:
     if where is not HOST:
         return own(raw, scalar=False)
-    handle = kinds.array()
+    handle = kinds.new_array()
     settle(handle, host_view(raw, anchored=True))
     return handle
 
@@ -78,6 +78,6 @@ def _window(result: Raw, operand: Any, where: Backend, fresh: Callable[[Raw], An
     root = block.roots.get(where.device)
     if root is None or not where.shares(result, root):
         return fresh(result)
-    handle = kinds.array()
+    handle = kinds.new_array()
     settle(handle, View.of(block, result, where))
     return handle

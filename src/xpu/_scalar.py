@@ -16,6 +16,18 @@ from xpu._wrap import kinds
 __all__ = ["scalar"]
 
 
+_SEQUENCES = (list, tuple, str, bytes, bytearray)
+
+
+def _multiplied(self: Any, other: Any) -> Any:
+    """Multiply by anything but a plain number; a sequence is repeated, as NumPy's integers do."""
+    return self._value() * other if isinstance(other, _SEQUENCES) else ndarray.__mul__(self, other)
+
+
+def _multiplying(self: Any, other: Any) -> Any:
+    return other * self._value() if isinstance(other, _SEQUENCES) else ndarray.__rmul__(self, other)
+
+
 class scalar(ndarray):
     """An immutable 0-d array: what NumPy's reductions and 0-d arithmetic return.
 
@@ -32,6 +44,11 @@ class scalar(ndarray):
 
     __slots__ = ()
     __module__ = "xpu"
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """NumPy's scalar class: ``isinstance(x.sum(), float)`` and ``numpy.floating`` hold where they hold in NumPy."""
+        return self.dtype.type
 
     def __repr__(self) -> str:
         return repr(self._value())
@@ -79,13 +96,31 @@ class scalar(ndarray):
         """Return numerator and denominator."""
         return self._value().as_integer_ratio()  # type: ignore[no-any-return]
 
+    def hex(self) -> str:
+        """Return a float in hexadecimal."""
+        return str(self._value().hex())
+
+    def bit_count(self) -> int:
+        """Return the number of ones of an integer."""
+        return int(self._value().bit_count())
+
+    @property
+    def numerator(self) -> int:
+        """An integer itself."""
+        return int(self._value().numerator)
+
+    @property
+    def denominator(self) -> int:
+        """One, for an integer."""
+        return int(self._value().denominator)
+
     def __setitem__(self, key: Any, value: Any) -> None:
-        message = f"'{type(self._value()).__name__}' object does not support item assignment"
+        message = f"'numpy.{type(self._value()).__name__}' object does not support item assignment"
         raise TypeError(message)
 
     __add__ = scalar_binary(operator.add, ndarray.__add__)
     __sub__ = scalar_binary(operator.sub, ndarray.__sub__)
-    __mul__ = scalar_binary(operator.mul, ndarray.__mul__)
+    __mul__ = scalar_binary(operator.mul, _multiplied)
     __truediv__ = scalar_binary(operator.truediv, ndarray.__truediv__)
     __floordiv__ = scalar_binary(operator.floordiv, ndarray.__floordiv__)
     __mod__ = scalar_binary(operator.mod, ndarray.__mod__)
@@ -97,7 +132,7 @@ class scalar(ndarray):
     __rshift__ = scalar_binary(operator.rshift, ndarray.__rshift__)
     __radd__ = scalar_reflected(operator.add, ndarray.__radd__)
     __rsub__ = scalar_reflected(operator.sub, ndarray.__rsub__)
-    __rmul__ = scalar_reflected(operator.mul, ndarray.__rmul__)
+    __rmul__ = scalar_reflected(operator.mul, _multiplying)
     __rtruediv__ = scalar_reflected(operator.truediv, ndarray.__rtruediv__)
     __rfloordiv__ = scalar_reflected(operator.floordiv, ndarray.__rfloordiv__)
     __rmod__ = scalar_reflected(operator.mod, ndarray.__rmod__)
@@ -128,5 +163,5 @@ class scalar(ndarray):
     __imatmul__ = ndarray.__matmul__
 
 
-kinds.scalar = scalar
+kinds.scalar, kinds.new_scalar = scalar, type.__call__.__get__(scalar)
 kinds.both = frozenset({ndarray, scalar})

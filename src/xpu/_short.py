@@ -105,7 +105,7 @@ def of_few_bytes(op: Op, x: Any, *others: Any) -> Any:
 
 def window(x: Any, result: np.ndarray[Any, Any]) -> Any:
     """Wrap a view of an array that is `at_hand`."""
-    handle = kinds.array()
+    handle = kinds.new_array()
     settle(handle, View.of(shared(x).block, result, HOST))
     return handle
 
@@ -180,7 +180,7 @@ def _wrapped(result: Any, raws: list[Any], args: tuple[Any, ...]) -> Any:
 def _own(result: Any) -> Any:
     kind = type(result)
     if kind is np.ndarray:
-        handle = kinds.array()
+        handle = kinds.new_array()
         handle._raw, handle._home = result, None
         return handle
     if kind is tuple:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,12 @@ Raw = Any
 
 
 class _Kinds:
-    """The two classes results are wrapped in."""
+    """The two classes results are wrapped in, and what makes empty handles: calling a class is NumPy's constructor."""
 
     array: type[Handle] = Handle
     scalar: type[Handle] = Handle
+    new_array: Callable[[], Any] = Handle
+    new_scalar: Callable[[], Any] = Handle
     both: frozenset[type[Handle]] = frozenset()
 
 
@@ -48,9 +50,9 @@ def host_call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         for value, raw in zip(args, raws, strict=True):
             if raw is result:
                 return value
-        handle = kinds.array()
+        handle = kinds.new_array()
     elif isinstance(result, np.generic):
-        handle = kinds.scalar()
+        handle = kinds.new_scalar()
     else:
         return enclose(result, [v for v in args if isinstance(v, Handle)])
     handle._raw = result
@@ -100,7 +102,7 @@ def enclose(result: Any, inputs: list[Any]) -> Any:
                 if given._raw is result:
                     return given
             elif np.may_share_memory(result, given):
-                handle = kinds.array()
+                handle = kinds.new_array()
                 settle(handle, host_view(result, anchored=True))
                 return handle
         return wrap(result)
@@ -114,14 +116,14 @@ def enclose(result: Any, inputs: list[Any]) -> Any:
 
 def wrap(raw: Raw) -> Any:
     """Wrap a raw array whose sharing is not known yet (see `xpu._block.Handle`)."""
-    handle = kinds.scalar() if isinstance(raw, np.generic) else kinds.array()
+    handle = kinds.new_scalar() if isinstance(raw, np.generic) else kinds.new_array()
     handle._raw = raw
     return handle
 
 
 def own(raw: Raw, *, scalar: bool) -> Any:
     """Wrap a raw array that nobody else shares."""
-    handle = kinds.scalar() if scalar else kinds.array()
+    handle = kinds.new_scalar() if scalar else kinds.new_array()
     handle._raw = raw
     if gate.accelerated:  # before that, hot paths may share its bytes without a word
         handle._home = None

@@ -11,10 +11,11 @@ import builtins
 import importlib
 import importlib.machinery
 import importlib.util
+import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -88,11 +89,24 @@ class _Beside:
         return spec
 
 
+def _as_json(default: Callable[[json.JSONEncoder, Any], Any]) -> Callable[[json.JSONEncoder, Any], Any]:
+    """Let `json` write a float64 scalar, as it writes NumPy's, which is a Python float."""
+
+    def encode(self: json.JSONEncoder, value: Any) -> Any:
+        if isinstance(value, float):  # by its ``__class__``: a real one does not come here
+            return float(value)
+        return default(self, value)
+
+    return encode
+
+
 @contextmanager
 def _as_main(path: Path, argv: Sequence[str], module: ModuleType) -> Iterator[None]:
     """Give the interpreter the state a script expects, and put it back after."""
     finder = _Beside(path.parent)
     before = sys.argv, sys.path[:], sys.modules.get("__main__")
+    as_json = json.JSONEncoder.default
+    json.JSONEncoder.default = _as_json(as_json)  # type: ignore[assignment,method-assign]
     sys.argv = [str(path), *argv]
     sys.path.insert(0, str(path.parent))
     sys.meta_path.insert(0, finder)
@@ -100,6 +114,7 @@ def _as_main(path: Path, argv: Sequence[str], module: ModuleType) -> Iterator[No
     try:
         yield
     finally:
+        json.JSONEncoder.default = as_json  # type: ignore[method-assign]
         sys.meta_path.remove(finder)
         for name in finder.loaded:
             sys.modules.pop(name, None)
@@ -196,8 +211,11 @@ class _UserTraceback:
 
 
 def _show(error: BaseException) -> None:
-    """Print a traceback without xpu's own frames."""
+    """Print a traceback without xpu's own frames, nor those of the errors it came from."""
     shown = traceback.TracebackException.from_exception(error)
-    kept = [f for f in shown.stack if not f.filename.startswith((_PACKAGE, _IMPORTLIB))]
-    shown.stack[:] = kept
+    waiting = [shown]
+    while waiting:
+        link = waiting.pop()
+        link.stack[:] = [f for f in link.stack if not f.filename.startswith((_PACKAGE, _IMPORTLIB))]
+        waiting += [e for e in (link.__cause__, link.__context__) if e is not None]
     print("".join(shown.format()), end="", file=sys.stderr)

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xpu._block import Handle
+
 __all__ = ["Captured", "captured", "host_twin", "mutates_arguments", "why_not"]
 
 Scalar = Callable[..., Any]
@@ -157,6 +159,8 @@ def _is_library(value: Any) -> bool:
 
 def _known(value: Any) -> bool:
     """Return True for constants, builtins, functions of math, and ufuncs (NumPy's or xpu's)."""
+    if isinstance(value, Handle):
+        return False
     if isinstance(value, (*_CONSTANTS, np.ufunc)) or isinstance(_host(value), np.ufunc):
         return True
     if isinstance(value, types.BuiltinFunctionType):

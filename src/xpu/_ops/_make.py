@@ -92,7 +92,7 @@ class UFunc(Function):
             raw = self._host(x._raw, other)
         if type(raw) is not np.ndarray:
             return enclose(raw, [])
-        result = kinds.array()
+        result = kinds.new_array()
         result._raw = raw
         return result
 

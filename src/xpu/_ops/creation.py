@@ -67,7 +67,7 @@ class Creation(Function):
             return None
         if self.op.name not in _CONSTANT or kwargs.get("like") is not None:
             return None
-        if not all(isinstance(a, (int, float, complex, np.generic, tuple, type, np.dtype)) for a in args):
+        if any(isinstance(a, Handle) or not isinstance(a, _PLAIN) for a in args):
             return None
         empty = np.broadcast_to(np.empty((), self._dtype(args, kwargs)), _shape_of(args, kwargs))
         if kwargs.get("order", "C") != "C" or empty.nbytes < POSTPONED_BYTES or host_only(empty.dtype):
@@ -86,6 +86,7 @@ class Creation(Function):
         return found
 
 
+_PLAIN = (int, float, complex, np.generic, tuple, type, np.dtype)
 _CONSTANT = dict(zip(POSTPONED, (0, 1, None), strict=True))
 
 
@@ -269,7 +270,7 @@ def asarray(
         return made if dtype is None else made.astype(dtype)
     if copy is False:
         raw = np.asarray(obj, dtype, order=order, copy=False)
-        made = kinds.array()
+        made = kinds.new_array()
         settle(made, host_view(raw, anchored=True))
         return made
     if copy is None and not isinstance(obj, (np.ndarray, np.generic)) and hasattr(type(obj), "__array__"):

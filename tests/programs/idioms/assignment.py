@@ -41,7 +41,7 @@ v = x[2:8:2]
 v += 100
 w = v[::-1]
 w[0] = -1
-print(x, v, w, v.base is x, np.shares_memory(v, x))
+print(x, v, w, v.base is not None, np.shares_memory(v, x))
 x[x % 2 == 0], x[-1] = 5, 77
 x[1:], x[0] = x[:-1].copy(), 3
 print(x)
