@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from xpu._backends import HOST
-from xpu._block import Handle, View, host_view, settle, shared
+from xpu._block import Handle, View, host_view, settle, shaped, shared, taken
 from xpu._call import Call
 from xpu._op import Op
 from xpu._wrap import kinds
@@ -38,6 +38,8 @@ def on_ghosts(this: Call) -> Any:
     def fetch(operand: Any) -> Any:
         if not isinstance(operand, Handle):
             return operand
+        if operand is not this.args[0] and isinstance(operand, kinds.scalar) and shaped(operand).dtype.kind in "iu":
+            return taken(operand)  # a length or an axis: its value counts
         view = shared(operand)
         ghost = np.lib.stride_tricks.as_strided(np.empty(1, view.dtype), view.shape, view.strides)
         ghosts.append((ghost, operand))

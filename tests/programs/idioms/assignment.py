@@ -1,4 +1,5 @@
 """In-place work: mixed dtypes, fancy keys, views, at, out=."""
+
 import numpy as np
 
 a = np.arange(20).reshape(4, 5)

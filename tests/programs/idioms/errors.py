@@ -1,4 +1,5 @@
 """The same exceptions with the same words."""
+
 import warnings
 
 import numpy as np
@@ -88,7 +89,7 @@ except ValueError as e:
 try:
     x = np.arange(3)
     x += 0.5
-except np._core._exceptions._UFuncOutputCastingError if False else TypeError as e:
+except TypeError as e:
     print(type(e).__name__, e)
 r = np.broadcast_to(np.ones(1), (3,))
 try:

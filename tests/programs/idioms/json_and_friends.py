@@ -1,4 +1,5 @@
 """Values on their way out: json, csv, strings, pickles, struct, copies."""
+
 import copy
 import csv
 import io
@@ -43,7 +44,12 @@ print(back["x"], back["s"], type(back["x"]) is type(x), back["s"] == x.sum())
 c, d = copy.copy(x), copy.deepcopy([x, x])
 c[0] = 9
 print(x[0], c[0], d[0] is d[1], d[0] is x, d[0])
-print(struct.pack("<d", x[1]).hex(), struct.pack("<d", x.sum()).hex(), x.tobytes()[:8].hex(), bytes(np.arange(3, dtype=np.uint8)))
+print(
+    struct.pack("<d", x[1]).hex(),
+    struct.pack("<d", x.sum()).hex(),
+    x.tobytes()[:8].hex(),
+    bytes(np.arange(3, dtype=np.uint8)),
+)
 print(bytearray(np.arange(3, dtype=np.uint8)), np.arange(3).data.nbytes, b"".join([np.arange(2, dtype="u1").tobytes()]))
 print(", ".join(map(str, x)), ",".join(f"{v:.2f}" for v in x), str(x), repr(x))
 print(np.frombuffer(x.tobytes()), np.fromstring("1 2 3", sep=" "), np.array2string(x, precision=1, separator=","))

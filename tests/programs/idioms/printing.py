@@ -1,4 +1,5 @@
 """Print options, reprs, formatting."""
+
 import numpy as np
 
 a = np.arange(12.0).reshape(3, 4) / 7
@@ -10,9 +11,22 @@ np.set_printoptions(precision=3, threshold=5, edgeitems=1, linewidth=60)
 print(np.arange(100), repr(np.arange(100)))
 np.set_printoptions(precision=8, threshold=1000, edgeitems=3, linewidth=75)
 print(np.get_printoptions()["precision"])
-for v in (np.array([]), np.zeros((0, 3)), np.array(1.5), np.array(["a", "bc"]), np.array([True, False]), np.array([1 + 2j]),
-          np.array([None, "a"], dtype=object), np.float32([1, 2]), np.array([np.nan, np.inf]), np.array([b"ab"]),
-          np.array(["2020-01-01"], "M8"), np.array([1, 2], dtype=">i4"), np.zeros(2, [("a", int), ("b", "U3")]), np.ma.array([1, 2], mask=[0, 1])):
+for v in (
+    np.array([]),
+    np.zeros((0, 3)),
+    np.array(1.5),
+    np.array(["a", "bc"]),
+    np.array([True, False]),
+    np.array([1 + 2j]),
+    np.array([None, "a"], dtype=object),
+    np.float32([1, 2]),
+    np.array([np.nan, np.inf]),
+    np.array([b"ab"]),
+    np.array(["2020-01-01"], "M8"),
+    np.array([1, 2], dtype=">i4"),
+    np.zeros(2, [("a", int), ("b", "U3")]),
+    np.ma.array([1, 2], mask=[0, 1]),
+):
     print(v, repr(v), f"{v}", v.dtype)
 print(f"{a[0]} {a.mean():.3f} {a.shape} {a.dtype!r} {a.dtype.name} {a.size:d}")
 try:

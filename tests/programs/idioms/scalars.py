@@ -1,4 +1,5 @@
 """What scripts ask of the numbers that reductions and elements are."""
+
 import math
 import numbers
 
@@ -9,10 +10,21 @@ i = np.arange(4)
 for s in (x.sum(), i.sum(), (x > 2).any(), x.astype(np.float32).mean(), (x * 1j).sum(), x[0], i[1], np.float64(2.5)):
     print(repr(s), str(s), f"{s}", s.dtype, type(s.item()).__name__, s.shape, s.ndim, np.isscalar(s), bool(s))
     print(
-        isinstance(s, np.generic), isinstance(s, np.number), isinstance(s, np.floating), isinstance(s, np.integer),
-        isinstance(s, np.float64), isinstance(s, float), isinstance(s, int), isinstance(s, complex),
-        isinstance(s, np.bool_), isinstance(s, np.ndarray), isinstance(s, numbers.Number), isinstance(s, numbers.Real),
-        isinstance(s, numbers.Integral), isinstance(s, (list, tuple)), isinstance(s, np.complexfloating),
+        isinstance(s, np.generic),
+        isinstance(s, np.number),
+        isinstance(s, np.floating),
+        isinstance(s, np.integer),
+        isinstance(s, np.float64),
+        isinstance(s, float),
+        isinstance(s, int),
+        isinstance(s, complex),
+        isinstance(s, np.bool_),
+        isinstance(s, np.ndarray),
+        isinstance(s, numbers.Number),
+        isinstance(s, numbers.Real),
+        isinstance(s, numbers.Integral),
+        isinstance(s, (list, tuple)),
+        isinstance(s, np.complexfloating),
     )
 s = x.sum()
 print(f"{s:.3f} {s:8.2e} {s:>12} {i.sum():05d} {i.sum():x} {x.mean():+.1%}", "%d %.2f %s" % (i.sum(), s, s))
