@@ -260,6 +260,9 @@ def _expected(this: Call, work: Work) -> Any:
     return this.op.host(*args, **kwargs)
 
 
+_ARBITRARY = ("empty", "empty_like")  # whatever was in the memory
+
+
 def _compare(this: Call, result: Any, expected: Any) -> None:
     if isinstance(expected, (tuple, list)):
         for r, e in zip(result, expected, strict=True):
@@ -269,6 +272,8 @@ def _compare(this: Call, result: Any, expected: Any) -> None:
         return
     got = np.asarray(read(result, HOST))
     same = got.shape == expected.shape and got.dtype == expected.dtype
+    if same and this.op.name in _ARBITRARY:
+        return
     if same and got.dtype.kind in "fc":
         rtol = 64 * float(np.finfo(got.dtype).eps) * max(1, this.op.ulp)
         scale = float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected)))

@@ -13,7 +13,7 @@ PROGRAMS = sorted((Path(__file__).parents[2] / "examples" / "programs").glob("*.
 
 
 def test_there_are_programs():
-    assert len(PROGRAMS) >= 10
+    assert len(PROGRAMS) >= 19
 
 
 @pytest.mark.parametrize(
