@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from xpu._backends import HOST
-from xpu._block import Handle, View, host_view, settle, shaped, shared, taken
+from xpu._block import Handle, View, host_view, settle, shaped, shared
 from xpu._call import Call
 from xpu._op import Op
+from xpu._taken import taken
 from xpu._wrap import kinds
 
 __all__ = ["COPYING", "on_ghosts"]

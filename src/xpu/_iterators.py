@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from xpu._block import Handle, anchor, taken
+from xpu._block import Handle, anchor
+from xpu._taken import taken
 
 __all__ = ["nditer", "nested_iters"]
 
