@@ -56,8 +56,8 @@ def timeline(profile: Any, path: Any = None) -> Any:
     busy: Sequence[Span] = profile.timeline()
     used: Utilisation = profile.utilisation()
     figure, axes = _figure(figsize=(11, 3.8))
-    first = min((s.start for s in busy), default=0.0)
-    last = max((s.end for s in busy), default=first + 1e-6)
+    first = 0.0 if profile.start is None else profile.start
+    last = max([first + used.seconds, first + 1e-6, *(s.end for s in busy)])
     unit, scale = _unit(last - first)
     share = {"cpu": used.cpu, "gpu": used.gpu}
     for row, lane in enumerate(LANES):

@@ -38,6 +38,8 @@ class profile(Recorder):
     seconds : float
         Length of the region on the clock that host, devices and link share: that of the host, on which
         a pretend device's virtual time takes the place of the time spent on playing it.
+    start : float or None
+        When it was first entered, on that clock.
 
     Examples
     --------
@@ -52,6 +54,7 @@ class profile(Recorder):
     transfers: list[Transfer] = field(default_factory=list)
     bytes_moved: int = 0
     seconds: float = 0.0
+    start: float | None = None
     _open: list[tuple[listening, float]] = field(default_factory=list, repr=False)
     _recording: Recording = field(default_factory=lambda: Recording("profile"), repr=False)
 
@@ -59,7 +62,9 @@ class profile(Recorder):
         scope = listening(self)
         scope.__enter__()
         self._recording.__enter__()
-        self._open.append((scope, now(HOST)))
+        began = now(HOST)
+        self.start = began if self.start is None else self.start
+        self._open.append((scope, began))
         return self
 
     def __exit__(
