@@ -7,9 +7,9 @@ the field named.
 
 from __future__ import annotations
 
-import math
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -148,7 +148,7 @@ def _number(data: Mapping[str, Any], key: str, where: str, prefix: str, *, zero:
     name = f"{prefix}.{key}"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _refuse(where, name, f"must be a number, got {value!r}")
-    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+    if not 0 <= value <= sys.float_info.max or (value == 0 and not zero):
         raise _refuse(where, name, f"must be positive and finite, got {value!r}")
     return float(value)
 
@@ -288,6 +288,8 @@ def load(path: str | os.PathLike[str]) -> Machine:
         data = json.loads(content)
     except json.JSONDecodeError as error:
         raise _refuse(str(path), "(root)", f"is not JSON ({error.msg}, line {error.lineno})") from None
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, lists in lists in lists
+        raise _refuse(str(path), "(root)", f"is not a machine ({error})") from None
     return from_dict(data, str(path))
 
 

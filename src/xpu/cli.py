@@ -18,6 +18,7 @@ from xpu._config import SETTINGS, config, current
 from xpu._doctor import doctor_main
 from xpu._explain import Explanation
 from xpu._machine import profile_names
+from xpu._ops._make import Function
 from xpu._profile import profile
 from xpu._tables import Table, show
 from xpu._trace import seconds, size
@@ -182,8 +183,9 @@ def explained_call(expression: str) -> Explanation:
         raise ExpressionError(text("explain", f"{expression!r} is not an expression ({error.msg})", _REMEDY)) from None
     if not isinstance(tree, ast.Call):
         raise ExpressionError(text("explain", f"{expression!r} is not a call", _REMEDY))
+    function = _function(tree.func)
     args, keywords = _arguments(tree)
-    return xpu.explain(_named(tree.func), *args, **keywords)
+    return xpu.explain(function, *args, **keywords)
 
 
 _REMEDY = 'Write a call of xpu\'s functions on literals, for example "add(ones(1000000), 1)".'
@@ -206,14 +208,32 @@ def _named(node: ast.expr) -> Any:
     return found
 
 
+# They read and write files, one of them pickles: no expression needs them.
+_FILES = frozenset(
+    {"fromfile", "fromregex", "genfromtxt", "load", "loadtxt", "save", "savetxt", "savez", "savez_compressed"}
+)
+
+
+def _function(node: ast.expr) -> Any:
+    """Return what may be called: a function that xpu places, or one of `xpu.random`; none that touches files."""
+    found = _named(node)
+    placed = isinstance(found, Function) and found.op.name not in _FILES
+    if not placed and getattr(found, "__module__", "") != "xpu.random":
+        raise ExpressionError(text("explain", f"{ast.unparse(node)!r} may not be called here", _REMEDY))
+    return found
+
+
 def _arguments(call: ast.Call) -> tuple[list[Any], dict[str, Any]]:
+    if any(keyword.arg is None for keyword in call.keywords):
+        raise ExpressionError(text("explain", f"{ast.unparse(call)!r} has ** in it", _REMEDY))
     return [_value(a) for a in call.args], {str(k.arg): _value(k.value) for k in call.keywords}
 
 
 def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Call):
+        function = _function(node.func)
         args, keywords = _arguments(node)
-        return _named(node.func)(*args, **keywords)
+        return function(*args, **keywords)
     if isinstance(node, (ast.Name, ast.Attribute)):
         return _named(node)
     try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
+import sys
 from typing import Any, NoReturn
 
 import numpy as np
@@ -70,7 +70,7 @@ def load(path: str | os.PathLike[str]) -> Program:
         content = file.read()
     try:
         data = json.loads(content)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError
         _Field(str(path), "(root)").refuse(f"is not JSON ({error})")
     return from_dict(data, str(path))
 
@@ -138,7 +138,7 @@ class _Field:
 
     def number(self) -> float:
         value = self.value
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= sys.float_info.max:
             self.refuse(f"must be a finite number of at least 0, got {value!r}")
         return float(value)
 
