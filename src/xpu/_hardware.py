@@ -17,7 +17,7 @@ import numpy as np
 
 from xpu._machine import Link, Machine, Processor, Rates, shipped
 
-__all__ = ["Card", "Host", "card", "host", "identity", "start"]
+__all__ = ["Card", "Host", "card", "card_of", "host", "identity", "start"]
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,17 @@ def first_card() -> Card | None:
     except ImportError:
         return None
     return card(nvml)
+
+
+def card_of(device: str) -> Card:
+    """Describe the GPU in use; where NVML is not there to ask, by its name alone.
+
+    Examples
+    --------
+    >>> card_of("cuda:0").title != ""
+    True
+    """
+    return first_card() or Card(device, 0, 0.0, 0, 0.0, 0, (0, 0), 0, 0)
 
 
 def identity(found: Card | None, here: Host | None = None) -> Mapping[str, str]:

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from xpu._curve import Curve
 from xpu._op import KINDS
-from xpu._processor import Curve, Link, Processor, Rates, width
+from xpu._processor import Link, Processor, Rates, width
 from xpu.errors import MachineFileError, nearest, text
 
 __all__ = ["SCHEMA", "Link", "Machine", "Processor", "Rates", "load", "profile_names", "shipped", "width"]
@@ -124,6 +125,7 @@ def _processor_data(processor: Processor) -> dict[str, Any]:
         "classes": classes,
         "curves": curves,
         "streams": streams,
+        "loops": {kind: [list(knot) for knot in curve.knots] for kind, curve in processor.loops.items()},
     }
 
 
@@ -189,8 +191,12 @@ def _read_processor(data: Mapping[str, Any], where: str, role: str) -> Processor
         kind: _read_curve(knots, where, f"{role}.streams.{kind}")
         for kind, knots in _optional(data, "streams", where, role).items()
     }
+    loops = {
+        kind: _read_curve(knots, where, f"{role}.loops.{kind}")
+        for kind, knots in _optional(data, "loops", where, role).items()
+    }
     title = str(data.get("title", role))
-    return Processor(title, int(_number(data, "memory", where, role)), classes, curves, streams)
+    return Processor(title, int(_number(data, "memory", where, role)), classes, curves, streams, loops)
 
 
 _DTYPE_CODE = re.compile("[biufc](1|2|4|8|16)")

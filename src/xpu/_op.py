@@ -53,13 +53,19 @@ class Shaped(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What one call does: its cost class, arithmetic dtype, bytes touched, operations, and its row's name."""
+    """What one call does: its cost class, arithmetic dtype, bytes touched, operations, and its row's name.
+
+    `loops` counts the inner loops that the host starts, over `row` bytes each: 0 where elements are gone
+    through in one.
+    """
 
     kind: str
     dtype: np.dtype[Any]
     bytes: float
     ops: float
     op: str = ""
+    loops: float = 0.0
+    row: float = 0.0
 
 
 Count = Callable[["Op", Sequence[Shaped], Mapping[str, Any]], Work]
@@ -149,31 +155,89 @@ def arithmetic_dtype(operands: Sequence[Shaped]) -> np.dtype[Any]:
 
 
 def _by_elements(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
-    """Elementwise: read every operand, write one result of the largest size."""
+    """Elementwise: read every operand, write one result of the size they broadcast to."""
     dtype = arithmetic_dtype(operands)
-    largest = max((o.size for o in operands), default=1)
-    if len(operands) > 1 and isinstance(op.host, np.ufunc):
-        largest = max(largest, _broadcast(operands))
+    largest, loops = _broadcast(operands) if op.kind == "elementwise" else (None, 0)
+    if largest is None:
+        largest = max((o.size for o in operands), default=1)
     moved = sum(o.nbytes for o in operands) + largest * dtype.itemsize
-    return Work(op.kind, dtype, moved, largest * op.weight, op.name)
+    row = max(o.shape[-1] for o in operands if o.shape) * dtype.itemsize if loops else 0
+    return Work(op.kind, dtype, moved, largest * op.weight, op.name, loops, row)
 
 
-def _broadcast(operands: Sequence[Shaped]) -> int:
-    """Return the number of elements of operands broadcast together; 0 where they cannot be."""
-    first = operands[0].shape
-    for o in operands:
-        if o.shape != first:
-            try:
-                return math.prod(np.broadcast_shapes(*(o.shape for o in operands)))
-            except ValueError:  # NumPy will say so
-                return 0
-    return 0
+def _broadcast(operands: Sequence[Shaped]) -> tuple[int | None, int]:
+    """Return the size of the result and the inner loops; None where shapes do not broadcast.
+
+    A loop is counted for each operand that is repeated along it.
+    """
+    shape: tuple[int, ...] = ()
+    mixed = False
+    for operand in operands:
+        other = operand.shape
+        if other and other != shape:
+            if not shape:
+                shape = other
+                continue
+            mixed = True
+            short, long = sorted((shape, other), key=len)
+            short = (1,) * (len(long) - len(short)) + short
+            if any(a != b and a != 1 and b != 1 for a, b in zip(short, long, strict=True)):
+                return None, 0
+            shape = tuple(b if a == 1 else a for a, b in zip(short, long, strict=True))
+    size = math.prod(shape)
+    if not mixed:
+        return size, 0
+    repeated = sum(o.shape != shape and o.size > 1 for o in operands)
+    return size, repeated * (size // max(1, shape[-1]))
+
+
+def by_outer(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
+    """Outer products: one result of every pair."""
+    dtype = arithmetic_dtype(operands)
+    result = math.prod(o.size for o in operands)
+    moved = float(sum(o.nbytes for o in operands) + result * dtype.itemsize)
+    return Work(op.kind, dtype, moved, result * op.weight, op.name)
+
+
+def by_tensordot(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
+    """Contractions: 2 operations per pair of elements that meet."""
+    axes = keywords.get("axes", 2)
+    if len(operands) < 2 or not isinstance(axes, (int, tuple, list)):
+        return by_product(op, operands, keywords)
+    a, b = operands[0], operands[1]
+    if isinstance(axes, int):
+        met = a.shape[len(a.shape) - axes :] if axes > 0 else ()
+    else:
+        first = axes[0] if isinstance(axes[0], (tuple, list)) else (axes[0],)
+        met = tuple(a.shape[i] for i in first if -len(a.shape) <= i < len(a.shape))
+    length = max(1, math.prod(met))
+    dtype = arithmetic_dtype(operands)
+    pairs = a.size * b.size // length
+    moved = float(a.nbytes + b.nbytes + pairs // length * dtype.itemsize)
+    return Work(op.kind, dtype, moved, 2.0 * pairs * (4 if dtype.kind == "c" else 1), op.name)
 
 
 def by_reading(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
-    """Reductions: read the operands, write next to nothing."""
+    """Reductions: read the operands, write next to nothing; along an axis, in as many loops as there are rows."""
     dtype = arithmetic_dtype(operands)
-    return Work(op.kind, dtype, sum(o.nbytes for o in operands), sum(o.size for o in operands) * op.weight, op.name)
+    axis = keywords.get("axis")
+    loops = 0 if axis is None or not operands else _rows(operands[0].shape, axis)
+    total = sum(o.size for o in operands)
+    moved = sum(o.nbytes for o in operands)
+    return Work(op.kind, dtype, moved, total * op.weight, op.name, loops, moved / loops if loops else 0.0)
+
+
+def _rows(shape: tuple[int, ...], axis: Any) -> int:
+    """Return the inner loops of a reduction along axes: one per run of axes that are all reduced or all kept."""
+    dimensions = len(shape)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    reduced = {a % dimensions for a in axes if isinstance(a, int) and -dimensions <= a < dimensions}
+    if not reduced or len(reduced) == dimensions:
+        return 0
+    last = dimensions - 1
+    while last > 0 and (last - 1 in reduced) == (dimensions - 1 in reduced):
+        last -= 1
+    return math.prod(shape[:last])
 
 
 def by_sorting(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:

@@ -3,20 +3,22 @@
 Two descriptions stand side by side. A *cost class* (`Rates`) is a roofline: latency, bandwidth,
 arithmetic rate. A *curve* (`Curve`) belongs to one operation and one dtype: seconds at a few sizes,
 measured by calibration, straight lines between. A curve bends where the data leave a cache, which no
-single bandwidth can. Where there is a curve it decides; where there is none, the class does.
+single bandwidth can. Where there is a curve, or one can be made of others (`_donors`), it decides; where
+there is none, the class does.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from xpu._op import OPS, Work
+from xpu._curve import Curve
+from xpu._donors import curve_for
+from xpu._op import Work
 
 __all__ = ["Curve", "Link", "Processor", "Rates", "width"]
 
@@ -25,52 +27,6 @@ def width(dtype: np.dtype[Any]) -> str:
     """Return the arithmetic width class of a dtype: f2, f4 or f8."""
     size = dtype.itemsize // 2 if dtype.kind == "c" else dtype.itemsize
     return "f8" if size >= 8 else "f4" if size >= 4 else "f2"
-
-
-class Curve:
-    """Seconds as a function of work, in straight pieces between knots.
-
-    Parameters
-    ----------
-    knots : sequence of (float, float)
-        Work (operations or bytes) and seconds; work strictly ascending. Left of the first knot the
-        time is the first knot's; right of the last one the last piece goes on.
-
-    Examples
-    --------
-    >>> round(Curve([(0.0, 1e-6), (1000.0, 3e-6)]).at(500.0), 9)
-    2e-06
-    """
-
-    __slots__ = ("_seconds", "_slopes", "_work", "knots")
-
-    def __init__(self, knots: Sequence[tuple[float, float]]) -> None:
-        self.knots = tuple((float(w), float(s)) for w, s in knots)
-        pairs = list(zip(self.knots, self.knots[1:], strict=False))
-        slopes = [(s1 - s0) / (w1 - w0) for (w0, s0), (w1, s1) in pairs]
-        # Never predict less for more: noise may have put the last knot below the one before it.
-        slopes.append(max(slopes[-1], 0.0) if slopes else 0.0)
-        self._work = (0.0, *(w for w, _ in self.knots))
-        self._seconds = (self.knots[0][1], *(s for _, s in self.knots))
-        self._slopes = (0.0, *slopes)
-
-    def at(self, work: float) -> float:
-        """Return the seconds for this much work (not negative)."""
-        i = bisect_right(self._work, work) - 1
-        return self._seconds[i] + self._slopes[i] * (work - self._work[i])
-
-    def scaled(self, work: float, seconds: float = 1.0) -> Curve:
-        """Return the curve stretched along either axis."""
-        return Curve([(w * work, s * seconds) for w, s in self.knots])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Curve) and self.knots == other.knots
-
-    def __hash__(self) -> int:
-        return hash(self.knots)
-
-    def __repr__(self) -> str:
-        return f"Curve({list(self.knots)!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +68,9 @@ class Processor:
         ``curves["sin"]["f8"]``; empty where the device was not calibrated.
     streams : dict
         `Curve` of bytes -> seconds per cost class: the least time that much memory traffic takes.
+    loops : dict
+        `Curve` of bytes of a row -> seconds to start an inner loop over it, per cost class (or per operation
+        where it differs): what a row costs on top of its elements.
     corrections : dict
         Factors learned from observed times, by `bucket`; empty in a frozen machine.
     """
@@ -121,6 +80,7 @@ class Processor:
     classes: Mapping[str, Rates]
     curves: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
     streams: Mapping[str, Curve] = field(default_factory=dict)
+    loops: Mapping[str, Curve] = field(default_factory=dict)
     corrections: MutableMapping[tuple[str, str, int], float] = field(default_factory=dict, compare=False)
     _found: dict[tuple[str, str], Curve | None] = field(default_factory=dict, compare=False, repr=False)
 
@@ -141,6 +101,9 @@ class Processor:
         predicted = self._roofline(work) if curve is None else curve.at(work.ops)
         if self.streams and work.kind in self.streams:
             predicted = max(predicted, self.streams[work.kind].at(work.bytes))
+        if work.loops and self.loops:
+            row = self.loops.get(work.op) or self.loops.get(work.kind)
+            predicted += 0.0 if row is None else work.loops * row.at(work.row)
         if self.corrections:
             predicted *= self.corrections.get(bucket(work), 1.0)
         return predicted
@@ -152,92 +115,11 @@ class Processor:
         return rates.latency + max(work.bytes / rates.bandwidth, work.ops / rate)
 
     def curve(self, work: Work) -> Curve | None:
-        """Return the curve for a call: its dtype's, else that of the dtype most like it, else None."""
+        """Return the curve for a call: its own, else one made of those most like it, else None."""
         key = (work.op, work.dtype.char)
         if key not in self._found:
-            self._found[key] = self._like(work)
+            self._found[key] = curve_for(self.curves, work.op, work.dtype)
         return self._found[key]
-
-    def _like(self, work: Work) -> Curve | None:
-        rows = self.curves.get(work.op) or self.curves.get(_RELATIVES.get(work.op, ""))
-        if not rows:
-            return None
-        dtype = loop_dtype(work.op, work.dtype)
-        weight = OPS[work.op].weight if work.op in OPS else 1.0
-        curve = self._nearest(rows, dtype, weight)
-        if curve is None or dtype == work.dtype:
-            return curve
-        return Curve([(ops, t + self._cast(work) * ops / weight) for ops, t in curve.knots])
-
-    def _nearest(self, rows: Mapping[str, Curve], dtype: np.dtype[Any], weight: float) -> Curve | None:
-        """Return the curve of this dtype, or one made of that of the dtype most like it."""
-        kind, size = dtype.kind, dtype.itemsize
-        if f"{kind}{size}" in rows:
-            return rows[f"{kind}{size}"]
-        near = [c for c in rows if _LIKE.get(c[0], c[0]) == _LIKE.get(kind, kind)]
-        if not near:
-            return None
-        best = min(near, key=lambda c: (abs(math.log2(int(c[1:]) / size)), c[0] != kind, -int(c[1:])))
-        curve = rows[best]
-        # Vector units and memory work by the byte: half the width is half the time for the same
-        # elements. A loop that takes longer per element is not vectorised, and width is no matter.
-        vectorised = _per_element(curve, weight) < _VECTORISED
-        return curve.scaled(int(best[1:]) / size) if vectorised else curve
-
-    def _cast(self, work: Work) -> float:
-        """Return the seconds per element to bring the operands into the dtype of the loop."""
-        rows = self.curves.get("astype", {})
-        row = rows.get("i1" if work.dtype.itemsize == 1 else "i4")
-        operands = getattr(getattr(np, work.op), "nin", 1)
-        return 0.0 if row is None else max(0.0, _per_element(row, 1.0)) * operands
-
-
-def _per_element(curve: Curve, weight: float) -> float:
-    """Return the seconds an element adds while the data lie in cache."""
-    return (curve.at(32768 * weight) - curve.at(1.0)) / 32768
-
-
-# Operations that do the same work as another one, counted alike.
-_RELATIVES = {
-    **dict.fromkeys(("append", "hstack", "vstack", "dstack", "column_stack", "block"), "concatenate"),
-    **dict.fromkeys(("delete", "insert", "resize", "trim_zeros"), "flatten"),
-    **dict.fromkeys(("vecdot", "linalg.vecdot"), "vdot"),
-    **dict.fromkeys(("unique_values", "union1d", "unique_counts"), "unique"),
-    **dict.fromkeys(("fft.ihfft",), "fft.rfft"),
-    **dict.fromkeys(("fft.hfft",), "fft.irfft"),
-    "argpartition": "partition",
-    "correlate": "convolve",
-    "linalg.matmul": "matmul",
-    "linalg.outer": "outer",
-    "nancumprod": "nancumsum",
-    "nanmedian": "median",
-    "nanpercentile": "percentile",
-    "nanquantile": "quantile",
-    "ndarray.sort": "sort",
-    "ndarray.partition": "partition",
-    "unique_inverse": "argsort",
-    "isneginf": "isinf",
-    "isposinf": "isinf",
-}
-# Kinds of dtype whose loops cost about the same.
-_LIKE = {"i": "i", "u": "i", "b": "i", "f": "f", "c": "c"}
-_VECTORISED = 0.7e-9  # seconds per element, of 8 bytes, from cache
-
-
-def loop_dtype(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the dtype in which a universal function computes: ``sin`` of int16 runs in float32.
-
-    Examples
-    --------
-    >>> loop_dtype("sin", np.dtype("i2")), loop_dtype("add", np.dtype("i2"))
-    (dtype('float32'), dtype('int16'))
-    """
-    host: Any = getattr(np, name, None)
-    if isinstance(host, np.ufunc):
-        for signature in host.types:
-            if np.can_cast(dtype, signature[0]):
-                return np.dtype(signature[0])
-    return dtype
 
 
 def bucket(work: Work) -> tuple[str, str, int]:

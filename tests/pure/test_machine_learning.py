@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import xpu
 from xpu._device import CPU, parse
 from xpu._learn import Learner, learner
-from xpu._machine import shipped
+from xpu._machine import load, shipped
 from xpu._op import Work
 from xpu._placement import Operand, Policy, decide
 from xpu._processor import bucket
@@ -195,3 +195,24 @@ def test_dispatch_learns_only_where_a_learner_is_on(monkeypatch):
     with xpu.config(device="cpu"), xpu.profile():
         x + 1.0
     assert made.samples == seen
+
+
+def test_what_was_learned_is_not_saved(tmp_path, monkeypatch):
+    """Factors belong to a program's data; the file holds what calibration measured, and nothing else."""
+    made, machine, world = fresh()
+    play(made, world, CPU, WORK, 3 * machine.cpu.seconds(WORK), 5000)
+    assert machine.cpu.corrections
+    machine.save(tmp_path / "machine.json")
+    assert not load(tmp_path / "machine.json").cpu.corrections
+
+
+def test_a_cold_call_of_each_kind_is_left_out_of_a_whole_program(monkeypatch):
+    """Every first call takes a thousand times as long; predictions never see it."""
+    made, machine, world = fresh()
+    for name in ("add", "multiply", "sin", "sqrt"):
+        for code in ("f8", "f4"):
+            work = Work("elementwise", np.dtype(code), 24e6, 1e6, name)
+            truth = machine.cpu.seconds(work)
+            play(made, world, CPU, work, 1000 * truth, 1)
+            play(made, world, CPU, work, truth, 300)
+            assert machine.cpu.seconds(work) == pytest.approx(truth, rel=0.05)

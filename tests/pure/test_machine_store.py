@@ -15,9 +15,11 @@ import pytest
 import xpu
 from xpu import _backends, _calibrate, _hardware, _store
 from xpu._calibrate._timing import CalibrationError
+from xpu._curve import Curve
+from xpu._device import parse
+from xpu._learn import Learner
 from xpu._machine import from_dict, load, named, shipped
 from xpu._op import Work
-from xpu._processor import Curve
 from xpu.errors import MachineFileError, MachineFileWarning
 
 ME = {"cpu": "a", "numpy": "2"}
@@ -180,10 +182,11 @@ print([(e.op, e.device, e.reason, e.predicted) for e in p.events])
 """
 
 
-def run(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True
-    )
+def run(code, *args, **environment):
+    """Run a program under the environment given, and under none of this process's devices."""
+    bare = {k: v for k, v in os.environ.items() if k not in ("XPU_PRETEND", "XPU_DEVICE", "XPU_MACHINE")}
+    command = [sys.executable, "-c", code, *args]
+    return subprocess.run(command, env={**bare, **environment}, capture_output=True, text=True)
 
 
 def test_a_frozen_machine_decides_alike_twice(tmp_path):
@@ -302,6 +305,45 @@ def test_the_host_is_read_off_the_kernels_files(tmp_path):
     assert here.cores >= 1
 
 
+class Gpu:
+    """As much of a GPU's backend as finding its machine needs."""
+
+    device = parse("cuda")
+
+
+def test_a_gpu_that_was_never_calibrated_starts_from_what_nvml_reports(cache, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml())
+    monkeypatch.setattr(_backends, "learner", Learner())
+    gpu = Gpu()
+    monkeypatch.setattr(_backends.automatic, "possible", True)
+    monkeypatch.setattr(_backends.automatic, "asked", True)
+    monkeypatch.setattr(_backends.automatic, "found", gpu)
+    _backends.forget_machines()
+    machine = xpu.machine()
+    assert machine.name == "uncalibrated"
+    assert machine.accelerator.title == "NVIDIA Test 9000"
+    assert machine.accelerator.memory == 24 << 30
+    assert machine.accelerator.classes["elementwise"].bandwidth == pytest.approx(0.85 * 960e9)
+    assert machine.to_device.pinned_bandwidth == pytest.approx(0.8 * 31.5e9, rel=0.01)
+    assert _backends.learner.on  # and corrects itself
+    seconds = machine.accelerator.seconds(Work("elementwise", np.dtype("f8"), 24e8, 1e8, "add"))
+    assert 24e8 / 960e9 < seconds < 2 * 24e8 / 960e9
+    put = replace(calibrated(), title="measured")
+    _store.put(put, _hardware.identity(_hardware.card(FakeNvml())))
+    _backends.forget_machines()
+    assert xpu.machine().title == "measured"
+
+
+def test_a_gpu_without_nvml_still_has_a_machine(cache, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
+    monkeypatch.setattr(_backends, "learner", Learner())
+    _backends.forget_machines()
+    machine = _backends.machine_for(Gpu())
+    assert machine.accelerator.title == "cuda:0"
+    known = shipped("h200").accelerator.classes["elementwise"]
+    assert machine.accelerator.classes["elementwise"].bandwidth == known.bandwidth
+
+
 def test_another_library_is_another_machine():
     here = _hardware.Host("cpu", 2, 1, 1)
     a = _hardware.identity(None, here)
@@ -322,8 +364,7 @@ def test_the_machine_in_force_prints(cache):
 def test_a_short_calibration_is_saved_exported_and_in_force(cache, tmp_path):
     export = tmp_path / "out" / "lab.json"
     code = "from xpu.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "calibrate", "--seconds", "2", "--export", str(export)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "XPU_DEVICE": "auto"})
+    done = run(code, "calibrate", "--seconds", "2", "--export", str(export))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("calibrated: ")
     machine = load(export)

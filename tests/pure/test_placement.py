@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpu._accounts import Memory, born, pay_read, settle
+from xpu._curve import Curve
 from xpu._machine import from_dict, load, profile_names, shipped
 from xpu._op import Work
 from xpu._placement import Operand, Policy, decide
-from xpu._processor import Curve
 from xpu.errors import MachineFileError
 
 H200 = shipped("h200")

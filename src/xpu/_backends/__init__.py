@@ -308,7 +308,10 @@ def _resolve(target: Backend | None) -> Machine:
     if posing is not None:
         return posing
     hardware, store = importlib.import_module("xpu._hardware"), importlib.import_module("xpu._store")
-    card = hardware.first_card() if _driver_present() else None
+    if target is not None:
+        card = hardware.card_of(str(target.device))
+    else:
+        card = hardware.first_card() if _driver_present() else None
     found: Machine = store.saved(hardware.identity(card)) or hardware.start(card)
     if target is not None:
         learner.start(found)

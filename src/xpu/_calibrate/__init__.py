@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ import numpy as np
 from xpu import _hardware, _store
 from xpu._backends import Backend, automatic, forget_machines
 from xpu._calibrate._card import LINK_SIZES, link, time_on_card, with_warmup
-from xpu._calibrate._fit import Series, fit, quieter
-from xpu._calibrate._host import Memory, time_probe
+from xpu._calibrate._fit import Series, fit, quieter, steadied
+from xpu._calibrate._host import Loops, Memory, looks_far, time_probe
 from xpu._calibrate._probes import CODES, Probe, probes
 from xpu._calibrate._steps import Progress, Step, perform
-from xpu._calibrate._timing import CalibrationError, Clock
+from xpu._calibrate._timing import CalibrationError, Clock, settle_memory
 from xpu._machine import Machine
 from xpu._processor import Link, Processor
 from xpu.errors import MachineFileWarning, text, warn_user
@@ -35,7 +36,7 @@ def run(
         problem = f"seconds={seconds!r} and limit={limit!r} must both be positive"
         raise ValueError(text("calibrate", problem))
     target = automatic.get() if automatic.possible and not automatic.profile else None
-    found = _hardware.first_card() if target is not None else None
+    found = _hardware.card_of(str(target.device)) if target is not None else None
     show = sys.stderr.isatty() if progress is None else progress
     with _bar(show) as bar:
         machine = measure(target, found, seconds, limit, bar)
@@ -58,31 +59,53 @@ def measure(
     """Measure the host and, if there is one, the GPU `target`; nothing is saved."""
     start = _hardware.start(found)
     wanted = probes()
-    cpu = _host(start.cpu, wanted, seconds, limit, progress("host"))
+    cpu, pace = _host(start.cpu, wanted, seconds, limit, progress("host"))
     card, up, down = start.accelerator, start.to_device, start.to_host
     if target is not None and card is not None:
         card, up, down = _card(card, wanted, target, (seconds, limit), progress(card.title))
     day = time.strftime("%Y-%m-%d", time.gmtime())
     sources = (f"xpu calibrate, {day}, NumPy {np.__version__}",)
-    return Machine("calibrated", start.title, cpu, card, up, down, sources, "")
+    return Machine("calibrated", start.title, cpu, card, up, down, sources, "", {"pace": pace})
 
 
-def _host(start: Processor, wanted: list[Probe], seconds: float, limit: float, progress: Progress) -> Processor:
+_MEMORY_EVERY = 200  # probes
+
+
+def _host(
+    start: Processor, wanted: list[Probe], seconds: float, limit: float, progress: Progress
+) -> tuple[Processor, float]:
+    """Return the host as measured, and the pace of its core."""
+    settle_memory()
     clock = Clock()
-    memory = Memory(clock)
+    memory, loops = Memory(clock), Loops(clock)
     series: dict[tuple[str, str], Series] = {}
 
-    def timing(probe: Probe) -> Callable[[], None]:
+    def timing(probe: Probe, look: str) -> Callable[[], None]:
         def run() -> None:
-            found = time_probe(probe, clock)
-            key = (found.op, found.code)
-            series[key] = quieter(series[key], found) if key in series else found
+            key = (probe.op.name, probe.code)
+            known = series.get(key)
+            if look == "disturbed" and known is not None and all(clock.quiet(s.pace) for s in known.samples):
+                return
+            found = time_probe(probe, clock, far=look == "far")
+            series[key] = found if known is None else quieter(known, found)
 
         return run
 
-    round_ = [Step("main memory", memory.run), *(Step(probe.name, timing(probe)) for probe in wanted)]
-    perform(round_ * 2, seconds, limit, progress)  # time that is left over goes into a second round
-    return fit(series.values(), memory.streams(), start, start.title, start.memory)
+    def round_(look: str, some: list[Probe]) -> list[Step]:
+        steps = []
+        for i, probe in enumerate(some):
+            if i % _MEMORY_EVERY == 0:  # neighbours use the same caches: the best of several looks counts
+                steps += [Step("main memory", memory.run), Step("inner loops", loops.run)]
+            steps.append(Step(probe.name, timing(probe, look)))
+        return steps
+
+    # Time that is left over goes into what was disturbed, then into far looks, then into everything again.
+    far = [probe for probe in wanted if looks_far(probe)]
+    rounds = (("first", wanted), ("disturbed", wanted), ("far", far), ("again", wanted))
+    perform([step for look, some in rounds for step in round_(look, some)], seconds, limit, progress)
+    steady = [steadied(one, clock.best) for one in series.values()]
+    found = fit(steady, memory.streams(), start, start.title, start.memory)
+    return replace(found, loops=loops.curves()), clock.best
 
 
 def _card(

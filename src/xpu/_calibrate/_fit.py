@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from xpu._processor import Curve, Processor, Rates, width
+from xpu._calibrate._timing import SLOW
+from xpu._curve import Curve
+from xpu._processor import Processor, Rates, width
 
-__all__ = ["Sample", "Series", "Streams", "fit", "quieter"]
+__all__ = ["Sample", "Series", "Streams", "fit", "quieter", "steadied"]
 
 
 class Sample(NamedTuple):
-    """One timed call: size, operations and bytes as the op table counts them, bytes really moved, seconds."""
+    """One timed call: size, operations and bytes as the op table counts them, bytes really moved, seconds, pace."""
 
     size: int
     ops: float
@@ -21,6 +24,7 @@ class Sample(NamedTuple):
     read: int
     written: int
     seconds: float
+    pace: float = 0.0
 
 
 class Series(NamedTuple):
@@ -44,45 +48,119 @@ class Streams(NamedTuple):
 
 
 def quieter(first: Series, second: Series) -> Series:
-    """Return the lesser of two times at each size: what disturbed one round was gone in the other.
+    """Return the better of two times at each size: at the better pace, else their mean.
 
     Examples
     --------
     >>> a = Series("add", "elementwise", "f8", [Sample(1, 1.0, 24.0, 16, 8, 3e-6)])
-    >>> quieter(a, a._replace(samples=[a.samples[0]._replace(seconds=2e-6)])).samples[0].seconds
-    2e-06
+    >>> quieter(a, a._replace(samples=[a.samples[0]._replace(seconds=12e-6)])).samples[0].seconds  # was disturbed
+    3e-06
     """
     by_size = {s.size: s for s in first.samples}
     for sample in second.samples:
         known = by_size.get(sample.size)
-        if known is None or sample.seconds < known.seconds:
-            by_size[sample.size] = sample
+        by_size[sample.size] = sample if known is None else _better(known, sample)
     return first._replace(samples=[by_size[size] for size in sorted(by_size)])
+
+
+def steadied(series: Series, best: float) -> Series:
+    """Return a series in which what was timed at a slow pace to the end is brought half way to the best one.
+
+    A busy neighbour slows arithmetic as much as the pace, and waiting for memory or for a divider hardly;
+    half way in the logarithm is not far off for either.
+
+    Examples
+    --------
+    >>> slow = Series("sin", "elementwise", "f8", [Sample(1, 20.0, 16.0, 8, 8, 3e-6, 9e-6)])
+    >>> round(steadied(slow, 4e-6).samples[0].seconds, 9)
+    2e-06
+    """
+    samples = [
+        s._replace(seconds=s.seconds * math.sqrt(best / s.pace), pace=best) if s.pace > SLOW * best else s
+        for s in series.samples
+    ]
+    return series._replace(samples=samples)
+
+
+def _better(one: Sample, other: Sample) -> Sample:
+    slow, quick = (one, other) if one.pace > other.pace else (other, one)
+    if slow.pace > SLOW * quick.pace:
+        return quick
+    least, most = sorted((one.seconds, other.seconds))
+    return quick._replace(seconds=least if most > _DISTURBED * least else math.sqrt(least * most))
 
 
 # Time grows with the elements alone: the curve may be carried on to sizes that were not timed.
 _LINEAR = frozenset({"elementwise", "reduction", "scan", "copy", "gather", "sort"})
 _CARRY_ON = 4
+# Their time depends on the luck of their pivots.
+_SELECTIONS = frozenset({"partition", "argpartition", "median", "nanmedian", "percentile", "nanpercentile", "quantile"})
+
+
+_DISTURBED = 1.3  # times another time of the same, or of more: no longer the machine's own spread
 
 
 def settled(seconds: Sequence[float]) -> list[float]:
-    """Return times that never fall with size: noise only ever adds, so the later, smaller one is right.
+    """Return times that never fall with size: those out of order are replaced by their mean, in the logarithm.
+
+    The least-squares fit by a rising sequence (pool adjacent violators; Barlow et al., 1972). A time far
+    above that of a larger size was disturbed, for noise only adds: it takes the larger size's.
 
     Examples
     --------
-    >>> settled([2.0, 1.0, 3.0])
-    [1.0, 1.0, 3.0]
+    >>> [round(t, 3) for t in settled([1.21, 1.0, 3.0])], settled([4.0, 1.0, 3.0])
+    ([1.1, 1.1, 3.0], [1.0, 1.0, 3.0])
+    """
+    seconds = list(seconds)
+    for i in range(len(seconds) - 2, -1, -1):
+        if seconds[i] > _DISTURBED * seconds[i + 1]:
+            seconds[i] = seconds[i + 1]
+    pools: list[tuple[float, int]] = []  # mean of logarithms, members
+    for value in seconds:
+        mean, count = math.log(value), 1
+        while pools and pools[-1][0] > mean:
+            before, members = pools.pop()
+            mean = (before * members + mean * count) / (members + count)
+            count += members
+        pools.append((mean, count))
+    out: list[float] = []
+    for mean, count in pools:
+        alone = seconds[len(out)]
+        out += [alone] if count == 1 else [math.exp(mean)] * count
+    return out
+
+
+def averaged(ops: Sequence[float], seconds: Sequence[float]) -> list[float]:
+    """Return times whose rates are the averages of their neighbours'.
+
+    How long a selection takes depends on the luck of its pivots, for these data at this size; the mean over
+    sizes says more about other data.
+
+    Examples
+    --------
+    >>> [float(f"{t:.3g}") for t in averaged([1.0, 1e3, 1e4, 1e5], [0.0, 1e-5, 4e-4, 1e-3])]
+    [0.0, 2e-05, 0.000159, 0.002]
     """
     out = list(seconds)
-    for i in range(len(out) - 2, -1, -1):
-        out[i] = min(out[i], out[i + 1])
+    rates = [(t - seconds[0]) / n for t, n in zip(seconds, ops, strict=True)]
+    for i in range(1, len(out)):
+        near = [r for r in rates[max(1, i - 1) : i + 2] if r > 0]
+        if near:
+            out[i] = seconds[0] + ops[i] * math.exp(sum(math.log(r) for r in near) / len(near))
     return out
 
 
 def knots(series: Series, streams: Streams | None) -> list[tuple[float, float]]:
     """Return the knots of a series' curve, carried on past its last sample by the streams of memory."""
     times = settled([s.seconds for s in series.samples])
+    if series.op in _SELECTIONS:
+        times = settled(averaged([s.ops for s in series.samples], times))
     found = [(s.ops, t) for s, t in zip(series.samples, times, strict=True)]
+    if series.kind == "linalg" and len(found) > 2 and found[-1][0] > 2.0 * found[-2][0]:
+        # A factorisation gains speed with size: its time goes on as a power of the work, not as a line.
+        (fewer, less), (ops, seconds) = found[-2:]
+        power = min(1.0, max(0.5, math.log(seconds / less) / math.log(ops / fewer)))
+        found += [(ops * factor, seconds * factor**power) for factor in (2.0, 4.0, 8.0)]
     if streams is not None and series.kind in _LINEAR and len(found) > 1:
         last, before = series.samples[-1], found[-2]
         ops, seconds = found[-1]

@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from xpu._donors import loop_dtype
 from xpu._op import OPS, Op
-from xpu._processor import loop_dtype
+from xpu._ops import fourier as fourier  # its rows are in the table once it is loaded
 
 __all__ = ["CODES", "Probe", "probes", "values"]
 
 Array = np.ndarray[Any, Any]
-CODES = ("f8", "f4", "i8", "f2", "c16", "i4", "b1", "u1", "u8")
-ELEMENTS = (1, 512, 2048, 8192, 32768, 131072, 524288, 1048576, 2097152)
-SIDES = (1, 4, 16, 32, 64, 128, 256, 512)
+# The common dtypes first. Those of the last row run in loops much like those before; they come last.
+CODES = ("f8", "f4", "i8", "f2", "i4", "b1", "u1", "c16") + ("i1", "i2", "u2", "u4", "u8", "c8")
+# No powers of two: arrays of such sizes lie so that their addresses collide in the caches.
+ELEMENTS = (1, 1000, 8000, 30_000, 120_000, 500_000, 2_000_000)
+SIDES = (1, 4, 16, 36, 70, 130, 260, 520)
 SMOOTH = (16, 24, 48, 96, 192, 360, 720, 1440)  # sides of two-dimensional transforms: no large prime factor
 
 
@@ -56,7 +59,14 @@ def values(n: int | tuple[int, ...], code: str, seed: int = 0) -> Array:
     return made
 
 
+@functools.lru_cache(maxsize=64)
+def _spread(n: int, code: str, seed: int) -> Array:
+    return np.asarray(values(n, code, seed) * _SPREAD, dtype=code)
+
+
 _ABOVE_ONE = ("arccosh",)
+_BELOW_ONE = frozenset({"arcsin", "arccos", "arctanh"})
+_SPREAD = 4.0  # elsewhere: around one, where many functions change their method, on both sides of it
 
 
 def _universal(op: Op, code: str) -> Probe | None:
@@ -69,7 +79,8 @@ def _universal(op: Op, code: str) -> Probe | None:
 
     def make(n: int) -> tuple[Any, ...]:
         shift = 1 if op.name in _ABOVE_ONE else 0
-        return tuple(values(n, code, i) + shift if shift else values(n, code, i) for i in range(host.nin))
+        made = _spread if code[0] in "fc" and op.name not in _BELOW_ONE else values
+        return tuple(made(n, code, i) + shift if shift else made(n, code, i) for i in range(host.nin))
 
     if op.name == "ldexp":
         return None if code not in ("f4", "f8") else Probe(op, code, ELEMENTS, _ldexp(code))
@@ -124,15 +135,24 @@ Make = Callable[[int, str], tuple[Any, ...]]
 _REDUCTIONS = ("all", "any", "max", "min", "sum", "prod", "mean", "std", "var", "argmax", "argmin", "count_nonzero")
 _MORE_REDUCTIONS = ("ptp", "nansum", "nanmax", "nanmin", "nanmean", "linalg.norm", "linalg.vector_norm", "nanvar")
 _RARE_REDUCTIONS = ("nanstd", "nanprod", "nanargmax", "nanargmin", "average", "trapezoid")
-_CAST = {"f8": "f4", "f4": "f8", "i8": "f8", "i4": "f8", "i1": "f2"}
+_CAST = {"f8": "f4", "f4": "f8", "i8": "f8", "i4": "f8", "i1": "f2", "u1": "f2", "u2": "f4", "u4": "f8", "u8": "f8"}
 _FACTORS = ("cholesky", "det", "slogdet", "eigh", "eigvalsh", "inv", "pinv", "qr", "svd", "eig", "eigvals", "svdvals")
 _PLAIN = ["cumsum", "cumprod", "sort", "argsort", "unique", "median", "diff", "flatten", "isclose", "angle"]
+
+
+def _near_one(n: int, code: str) -> tuple[Any, ...]:
+    """Return values whose product neither vanishes nor overflows soon."""
+    drawn = values(n, code)
+    return (np.asarray(0.999 + 0.002 * drawn, dtype=code) if drawn.dtype.kind == "f" else drawn,)
+
 
 _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     **dict.fromkeys(_REDUCTIONS, (("f8", "f4", "i8", "i4", "b1"), ELEMENTS, _one)),
     **dict.fromkeys(_MORE_REDUCTIONS, (_NUMBERS, ELEMENTS, _one)),
     **dict.fromkeys(_RARE_REDUCTIONS, (_FLOATS, ELEMENTS, _one)),
     **dict.fromkeys(_PLAIN, (_NUMBERS, ELEMENTS, _one)),
+    **dict.fromkeys(("prod", "cumprod"), (("f8", "f4", "i8", "i4"), ELEMENTS, _near_one)),
+    "nanprod": (_FLOATS, ELEMENTS, _near_one),
     "isclose": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(n, c, 1))),
     **dict.fromkeys(("nancumsum", "ediff1d", "sinc", "fix"), (_FLOATS, ELEMENTS, _one)),
     "extract": (_FLOATS, ELEMENTS, lambda n, c: (values(n, "b1"), values(n, c))),
@@ -141,7 +161,7 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     "clip": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c), np.dtype(c).type(0), np.dtype(c).type(1))),
     "round": (_FLOATS, ELEMENTS, _vector(1)),
     "nan_to_num": (_FLOATS, ELEMENTS, _one),
-    "percentile": (_FLOATS, ELEMENTS, _vector(25)),
+    **dict.fromkeys(("percentile", "nanpercentile"), (_FLOATS, ELEMENTS, _vector(25))),
     "quantile": (_FLOATS, ELEMENTS, _vector(0.25)),
     "partition": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c), n // 2)),
     "histogram": (_FLOATS, ELEMENTS, _vector(20)),
@@ -157,7 +177,7 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     "concatenate": (_NUMBERS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],)),
     "stack": (_NUMBERS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],)),
     # What a ufunc does to operands of a dtype it has no loop for: int8 to float16, int32 to float64.
-    "astype": (("f8", "f4", "i8", "i4", "i1"), ELEMENTS, lambda n, c: (values(n, c), _CAST[c])),
+    "astype": (tuple(_CAST), ELEMENTS, lambda n, c: (values(n, c), _CAST[c])),
     "roll": (_NUMBERS, ELEMENTS, _vector(3)),
     "repeat": (_NUMBERS, ELEMENTS, _vector(2)),
     "tile": (_NUMBERS, ELEMENTS, _vector(2)),
@@ -165,12 +185,13 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     "outer": (_FLOATS, tuple(max(1, int(n**0.5)) for n in ELEMENTS), lambda n, c: (values(n, c), values(n, c, 1))),
     "vdot": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(n, c, 1))),
     "gradient": (_FLOATS, ELEMENTS, _one),
-    "copyto": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c), values(n, c, 1))),
+    "copyto": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c).copy(), values(n, c, 1))),
     **dict.fromkeys(
         ("matmul", "dot", "inner"),
         (("f8", "f4", "c16", "i8"), SIDES, lambda n, c: (values((n, n), c), values((n, n), c, 1))),
     ),
-    "matvec": (_WIDE, SIDES + (1024, 2048), lambda n, c: (values((n, n), c), values(n, c, 1))),
+    "einsum": (_FLOATS, SIDES, lambda n, c: ("ij,jk->ik", values((n, n), c), values((n, n), c, 1))),
+    "matvec": (_WIDE, SIDES + (1050, 2100), lambda n, c: (values((n, n), c), values(n, c, 1))),
     **dict.fromkeys(
         [f"linalg.{n}" for n in _FACTORS],
         (_FLOATS, SIDES, lambda n, c: (_square(n, c),)),
@@ -180,7 +201,31 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     **dict.fromkeys(("fft.fft", "fft.ifft"), (("f8", "f4", "c16", "c8"), ELEMENTS[1:], _one)),
     "fft.rfft": (_FLOATS, ELEMENTS[1:], _one),
     "fft.irfft": (("c16", "c8"), ELEMENTS[1:], _half),
-    **dict.fromkeys(("fft.fft2", "fft.ifft2"), (("f8", "c16"), SMOOTH, _grid)),
+    **dict.fromkeys(("fft.fft2", "fft.ifft2"), (("f8", "f4", "c16"), SMOOTH, _grid)),
+    **dict.fromkeys(("fft.rfft2", "fft.irfft2"), (("f8",), SMOOTH, _grid)),
+    **dict.fromkeys(("nanmedian", "histogram_bin_edges", "i0", "unwrap", "unique_inverse"), (_FLOATS, ELEMENTS, _one)),
+    "argpartition": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), n // 2)),
+    "delete": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), n // 2)),
+    "insert": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), n // 2, 0.5)),
+    **dict.fromkeys(("column_stack", "dstack"), (_FLOATS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],))),
+    **dict.fromkeys(
+        ("isin", "intersect1d", "setxor1d"), (("f8", "i8"), ELEMENTS, lambda n, c: (values(n, c), values(n, c, 1)))
+    ),
+    "lexsort": (("f8",), ELEMENTS, lambda n, c: ((values(n, c), values(n, c, 1)),)),
+    "take_along_axis": (("f8",), ELEMENTS, lambda n, c: (*_picked(n, c), 0)),
+    "put": (("f8",), ELEMENTS, lambda n, c: (values(n, c).copy(), _picked(n, c)[1], values(n, c, 1))),
+    "putmask": (("f8",), ELEMENTS, lambda n, c: (values(n, c).copy(), values(n, "b1"), values(n, c, 1))),
+    "place": (("f8",), ELEMENTS, lambda n, c: (values(n, c).copy(), values(n, "b1"), values(n, c, 1))),
+    "setitem": (("f8",), ELEMENTS, lambda n, c: (values(n, c).copy(), values(n, "b1"), 0.5)),
+    "select": (
+        ("f8",),
+        ELEMENTS,
+        lambda n, c: ([values(n, "b1"), values(n, "b1", 1)], [values(n, c), values(n, c, 1)]),
+    ),
+    **dict.fromkeys(("tril", "triu"), (("f8",), SIDES, _grid)),
+    "packbits": (("b1",), ELEMENTS, _one),
+    "unpackbits": (("u1",), ELEMENTS, _one),
+    "cross": (("f8",), ELEMENTS, lambda n, c: (values((n // 3 + 1, 3), c), values((n // 3 + 1, 3), c, 1))),
     "convolve": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(15, c, 1))),
 }
 

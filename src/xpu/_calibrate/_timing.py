@@ -1,13 +1,22 @@
-"""Timing one call: repeated, in batches, under a limit, with a clock that is not taken on trust."""
+"""Timing one call: repeated, in batches, under a limit, with a clock that is not taken on trust.
+
+A core is not always as fast as it can be: a neighbour on the same physical core (of this machine, or of
+another virtual one) takes a third of its speed for seconds. So a fixed piece of arithmetic, the *pace*,
+is timed around every sample: a sample that was taken while the pace was slow says less than one that
+was not.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
 
 from xpu.errors import XpuError, text
 
-__all__ = ["CalibrationError", "Clock"]
+__all__ = ["SLOW", "CalibrationError", "Clock", "Timed", "settle_memory"]
 
 
 class CalibrationError(XpuError, RuntimeError):
@@ -15,8 +24,9 @@ class CalibrationError(XpuError, RuntimeError):
 
 
 _BATCH = 30e-6  # a batch this long makes the clock's own cost and resolution negligible
-_SAMPLES = 7
+_SAMPLES = 5
 _DOUBT = 1e-3  # seconds by which two clocks may differ before a sample is thrown away
+SLOW = 1.15  # times the best pace: beyond, the core was not its own
 
 
 def interruptions() -> int:
@@ -26,6 +36,29 @@ def interruptions() -> int:
     except ImportError:  # Windows
         return 0
     return resource.getrusage(getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)).ru_nivcsw
+
+
+def settle_memory() -> None:
+    """Bring the allocator to the state of a program that has run for a while.
+
+    glibc asks the system for fresh pages for every array larger than a threshold, and raises the threshold
+    to the largest array that was freed (``mallopt``, ``M_MMAP_THRESHOLD``: at most 32 MiB). What is timed
+    before and after would not be the same call.
+    """
+    np.empty(31 << 20, np.uint8)
+
+
+class Timed(NamedTuple):
+    """Seconds of a call, and those of the pace around it."""
+
+    seconds: float
+    pace: float
+
+
+class _Sample(NamedTuple):
+    interrupted: bool
+    seconds: float
+    pace: float
 
 
 class Clock:
@@ -38,6 +71,8 @@ class Clock:
     interrupted : callable, optional
         Count of interruptions; samples with none are preferred, so that a busy machine is
         calibrated as if it were at rest.
+    best : float, optional
+        The pace of this core at its best, in seconds, where it is known.
     """
 
     def __init__(
@@ -45,15 +80,34 @@ class Clock:
         read: Callable[[], float] = time.perf_counter,
         check: Callable[[], float] = time.monotonic,
         interrupted: Callable[[], int] = interruptions,
+        best: float = float("inf"),
     ) -> None:
         self.read = read
         self._check = check
         self._interrupted = interrupted
         self.samples = 0
         self.refused = 0
+        self.best = best
+        self._data = np.linspace(0.1, 0.9, 192)
+        self._room = np.empty_like(self._data)
+        self._last = self.pace()
 
-    def sample(self, call: Callable[[], object], number: int) -> tuple[int, float] | None:
-        """Return interruptions and the seconds of one of `number` calls; None if a clock jumped."""
+    def pace(self) -> float:
+        """Return the seconds of a fixed piece of arithmetic in registers, now."""
+        least = float("inf")
+        for _ in range(2):  # the first brings its own data back into the cache
+            start = self.read()
+            np.cbrt(self._data, out=self._room)
+            least = min(least, self.read() - start)
+        self.best = min(self.best, least)
+        return least
+
+    def quiet(self, pace: float) -> bool:
+        """Return True if the core was its own at this pace."""
+        return pace <= SLOW * self.best
+
+    def sample(self, call: Callable[[], object], number: int) -> _Sample | None:
+        """Time `number` calls in a row; None if a clock jumped."""
         repeats = range(number)
         before = self._interrupted()
         check = self._check()
@@ -69,10 +123,16 @@ class Clock:
                 problem = f"the clock jumped in {self.refused} of {self.samples} samples"
                 raise CalibrationError(text("calibrate", problem, "Calibrate again when the machine is at rest."))
             return None
-        return self._interrupted() - before, seconds / number
+        interrupted = self._interrupted() != before
+        earlier, self._last = self._last, self.pace()
+        return _Sample(interrupted, seconds / number, max(earlier, self._last))
 
-    def time(self, call: Callable[[], object], budget: float = 1e-3) -> float:
-        """Return the seconds of a warm call at rest: the least of the samples that nobody interrupted.
+    def time(self, call: Callable[[], object], budget: float = 5e-4) -> float:
+        """Return the seconds of a warm call at rest; see `measure`."""
+        return self.measure(call, budget).seconds
+
+    def measure(self, call: Callable[[], object], budget: float = 5e-4) -> Timed:
+        """Time a warm call at rest: the least of the samples that nobody interrupted, at the best pace.
 
         Other programs only ever add time, so the least sample is the one nearest to the truth.
 
@@ -85,13 +145,21 @@ class Clock:
         """
         self.sample(call, 1)
         warm = self.sample(call, 1)
-        number = 1 if warm is None else max(1, int(_BATCH / max(warm[1], 1e-9)))
+        number = 1 if warm is None else max(1, int(_BATCH / max(warm.seconds, 1e-9)))
         found = [warm] if warm is not None and number == 1 else []
-        spent = 0.0
-        while len(found) < _SAMPLES and (len(found) < 3 or spent < budget):
+        spent, good = 0.0, 0
+        while True:
+            if len(found) >= 2 and spent >= 8 * budget:
+                break  # a long call: little disturbs it
+            if (good >= 3 and spent >= budget) or (len(found) >= 3 and spent >= 2 * budget):
+                break  # a slow pace lasts for seconds: waiting for it to pass here does not pay
+            if good >= _SAMPLES or len(found) >= 2 * _SAMPLES:
+                break
             sample = self.sample(call, number)
             if sample is not None:
                 found.append(sample)
-                spent += sample[1] * number
-        quiet = [seconds for switches, seconds in found if not switches]
-        return min(quiet or [seconds for _, seconds in found])
+                spent += sample.seconds * number
+                good += not sample.interrupted and self.quiet(sample.pace)
+        alone = [s for s in found if not s.interrupted] or found
+        pace = min(s.pace for s in alone)
+        return Timed(min(s.seconds for s in alone if s.pace <= SLOW * pace), pace)

@@ -17,7 +17,7 @@ from xpu._backends._base import follow
 from xpu._block import Handle
 from xpu._dispatch import call
 from xpu._gate import gate
-from xpu._op import OPS, Count, Op
+from xpu._op import OPS, Count, Op, by_outer, by_reading
 from xpu._ops._gaps import KEYWORDS, MISSING
 from xpu._short import TOO_MUCH, of_few_bytes
 from xpu._wrap import enclose, host_call, kinds
@@ -110,6 +110,7 @@ class UFunc(Function):
                 arrays=(0, 1) if name == "outer" else (0,),
                 writes=writes,
                 gaps=frozenset({"where", "initial"}),
+                count=by_outer if name == "outer" else by_reading if name == "reduce" else None,
             )
             OPS[path] = op
         return host_call(op, args, kwargs) if gate.open else call(op, args, kwargs)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from xpu._op import by_cube, by_product, by_reading, by_sorting
+from xpu._op import by_cube, by_outer, by_product, by_reading, by_sorting, by_tensordot
 from xpu._ops._make import Function, function, view
 
 
@@ -31,7 +31,7 @@ def _gather(name: str, **fields: Any) -> Function:
 
 
 def _copy(name: str, **fields: Any) -> Function:
-    return function(name, "copy", **fields)
+    return function(name, "copy", fields.pop("count", None), **fields)
 
 
 def _host(name: str, **fields: Any) -> Function:
@@ -86,7 +86,7 @@ diagflat = _copy("diagflat")
 dstack = _copy("dstack", sequence=True)
 hstack = _copy("hstack", sequence=True)
 insert = _copy("insert", arrays=(0, 2))
-kron = _copy("kron", arrays=(0, 1))
+kron = _copy("kron", count=by_outer, arrays=(0, 1))
 pad = _copy("pad")
 repeat = _copy("repeat")
 resize = _copy("resize")
@@ -189,8 +189,8 @@ einsum = function("einsum", "matmul", by_product, arrays=(1, 2, 3), ulp=64)
 einsum_path = _host("einsum_path")
 inner = function("inner", "matmul", by_product, arrays=(0, 1), ulp=64)
 matvec = function("matvec", "matmul", by_product, arrays=(0, 1), ulp=64)
-outer = function("outer", "elementwise", arrays=(0, 1))
-tensordot = function("tensordot", "matmul", by_product, arrays=(0, 1), ulp=64)
+outer = function("outer", "elementwise", by_outer, arrays=(0, 1))
+tensordot = function("tensordot", "matmul", by_tensordot, arrays=(0, 1), ulp=64)
 trace = _reduction("trace")
 vdot = function("vdot", "reduction", by_reading, arrays=(0, 1), ulp=64)
 vecmat = function("vecmat", "matmul", by_product, arrays=(0, 1), ulp=64)
@@ -284,14 +284,14 @@ linalg_matrix_rank = function("linalg.matrix_rank", "linalg", by_cube, weight=8.
 linalg_matrix_transpose = view("linalg.matrix_transpose")
 linalg_multi_dot = function("linalg.multi_dot", "matmul", by_product, sequence=True, ulp=64)
 linalg_norm = function("linalg.norm", "reduction", by_reading, ulp=64)
-linalg_outer = function("linalg.outer", "elementwise", arrays=(0, 1), gpu="outer")
+linalg_outer = function("linalg.outer", "elementwise", by_outer, arrays=(0, 1), gpu="outer")
 linalg_pinv = function("linalg.pinv", "linalg", by_cube, weight=20.0, **_CUBE)
 linalg_qr = function("linalg.qr", "linalg", by_cube, weight=4.0, **_CUBE)
 linalg_slogdet = function("linalg.slogdet", "linalg", by_cube, weight=0.7, **_CUBE)
 linalg_solve = function("linalg.solve", "linalg", by_cube, arrays=(0, 1), weight=0.7, **_CUBE)
 linalg_svd = function("linalg.svd", "linalg", by_cube, weight=20.0, **_CUBE)
 linalg_svdvals = function("linalg.svdvals", "linalg", by_cube, weight=4.0, **_CUBE)
-linalg_tensordot = function("linalg.tensordot", "matmul", by_product, arrays=(0, 1), gpu="tensordot", ulp=64)
+linalg_tensordot = function("linalg.tensordot", "matmul", by_tensordot, arrays=(0, 1), gpu="tensordot", ulp=64)
 linalg_tensorinv = function("linalg.tensorinv", "linalg", by_cube, weight=2.0, **_CUBE)
 linalg_tensorsolve = function("linalg.tensorsolve", "linalg", by_cube, arrays=(0, 1), **_CUBE)
 linalg_trace = function("linalg.trace", "reduction", by_reading)

@@ -180,7 +180,8 @@ def _use(field: _Field, storages: int) -> Use:
 
 def _work(field: _Field) -> Work:
     kind = field["kind"].text(KINDS)
-    return Work(kind, field["dtype"].dtype(), field["bytes"].number(), field["ops"].number(), field["op"].text())
+    dtype, nbytes, ops = field["dtype"].dtype(), field["bytes"].number(), field["ops"].number()
+    return Work(kind, dtype, nbytes, ops, field["op"].text(), field["loops"].number(), field["row"].number())
 
 
 def _step(field: _Field, storages: int) -> Step | HostRead:

@@ -1,0 +1,192 @@
+"""The curve of a call that calibration did not time: made of curves that it did.
+
+An operation may do the work of another one, or of several in a row (NumPy writes many in Python); a
+dtype may run in another one's loop after a cast, or in a loop like that of another width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from xpu._curve import Curve
+from xpu._op import OPS, Op, Shaped
+
+__all__ = ["RECIPES", "curve_for", "loop_dtype"]
+
+Curves = Mapping[str, Mapping[str, Curve]]
+
+# What an operation consists of: (how often, operation, dtype or "" for the operand's). One alone that is
+# counted alike is the same work.
+_ALIKE = {
+    **dict.fromkeys(("append", "hstack", "vstack", "block"), "concatenate"),
+    **dict.fromkeys(("resize", "trim_zeros", "copy"), "flatten"),
+    **dict.fromkeys(("fft.fftshift", "fft.ifftshift"), "roll"),
+    **dict.fromkeys(("vecdot", "linalg.vecdot"), "vdot"),
+    **dict.fromkeys(("unique_values", "union1d"), "unique"),
+    **dict.fromkeys(("dot", "inner", "linalg.matmul", "tensordot", "linalg.tensordot"), "matmul"),
+    **dict.fromkeys(("vecmat",), "matvec"),
+    "fft.ihfft": "fft.rfft",
+    "fft.hfft": "fft.irfft",
+    "fft.fftn": "fft.fft2",
+    "fft.ifftn": "fft.ifft2",
+    "fft.rfftn": "fft.rfft2",
+    "correlate": "convolve",
+    "cumulative_sum": "cumsum",
+    "cumulative_prod": "cumprod",
+    "linalg.cross": "cross",
+    "linalg.outer": "outer",
+    "linalg.trace": "trace",
+    "nancumprod": "nancumsum",
+    "nanquantile": "nanpercentile",
+    "ndarray.sort": "sort",
+    "ndarray.partition": "partition",
+    "unique_all": "unique_inverse",
+    "argwhere": "nonzero",
+}
+RECIPES: dict[str, tuple[tuple[float, str, str], ...]] = {
+    **{op: ((1.0, donor, ""),) for op, donor in _ALIKE.items()},
+    "isneginf": ((1.0, "isinf", ""), (1.0, "signbit", ""), (1.0, "logical_and", "b1")),
+    "isposinf": ((1.0, "isinf", ""), (1.0, "signbit", ""), (1.0, "invert", "b1"), (1.0, "logical_and", "b1")),
+    "linalg.matrix_norm": ((1.0, "conjugate", ""), (1.0, "sum", "")),
+    "unique_counts": ((1.0, "unique", ""), (1.0, "not_equal", ""), (1.0, "nonzero", "b1"), (1.0, "diff", "i8")),
+    "setdiff1d": ((2.0, "unique", ""), (1.0, "isin", "")),
+    "linalg.cond": ((1.0, "linalg.svdvals", ""),),
+    "linalg.matrix_rank": ((1.0, "linalg.svdvals", ""),),
+    "linalg.tensorinv": ((1.0, "linalg.inv", ""),),
+    "linalg.tensorsolve": ((1.0, "linalg.solve", ""),),
+}
+# Kinds of dtype whose loops cost about the same.
+_LIKE = {"i": "i", "u": "i", "b": "b", "f": "f", "c": "c"}
+_VECTORISED = 0.7e-9  # seconds per element, of 8 bytes, from cache
+_SIZES = (1, *(4**k for k in range(4, 13)))
+
+
+def curve_for(curves: Curves, op: str, dtype: np.dtype[Any]) -> Curve | None:
+    """Return the curve of an operation on a dtype, made of others where it was not timed.
+
+    Parameters
+    ----------
+    curves : mapping
+        What was timed: `Curve` of operations -> seconds per row name and dtype.
+    op : str
+        Row name.
+    dtype : numpy.dtype
+        The widest among the operands.
+
+    Returns
+    -------
+    Curve or None
+        None where nothing is known that is like it.
+    """
+    rows = curves.get(op)
+    if rows:
+        return _of_rows(curves, rows, op, dtype)
+    recipe = RECIPES.get(op)
+    row = OPS.get(op)
+    if recipe is None or row is None:
+        return None
+    parts = []
+    for often, name, code in recipe:
+        other = np.dtype(code or dtype)
+        curve = curve_for(curves, name, other) if name in curves else None
+        if curve is None:
+            return None
+        parts.append((often, OPS[name], other, curve))
+    often, donor, _, curve = parts[0]
+    if len(parts) == 1 and often == 1.0 and (donor.kind, donor.weight) == (row.kind, row.weight):
+        return curve  # counted alike
+    return _sum(row, dtype, parts)
+
+
+def _sum(row: Op, dtype: np.dtype[Any], parts: Sequence[tuple[float, Op, np.dtype[Any], Curve]]) -> Curve:
+    """Return the curve of an operation that runs these one after another."""
+    knots = []
+    for size in _SIZES:
+        seconds = sum(often * curve.at(_operations(op, size, other)) for often, op, other, curve in parts)
+        knots.append((_operations(row, size, dtype), seconds))
+    return Curve(knots)
+
+
+def _operations(op: Op, size: int, dtype: np.dtype[Any]) -> float:
+    square = op.kind in ("linalg", "matmul")
+    shape = (max(1, math.isqrt(size)),) * 2 if square else (size,)
+    return op.work([Shaped(shape, dtype)] * max(1, len(op.arrays)), {}).ops
+
+
+def _of_rows(curves: Curves, rows: Mapping[str, Curve], op: str, dtype: np.dtype[Any]) -> Curve | None:
+    loop = loop_dtype(op, dtype)
+    weight = OPS[op].weight if op in OPS else 1.0
+    curve = _nearest(rows, loop, weight)
+    if curve is None or loop == dtype:
+        return curve
+    cast = _cast(curves, op, dtype, loop)
+    return Curve([(ops, t + cast * ops / weight) for ops, t in curve.knots])
+
+
+def _nearest(rows: Mapping[str, Curve], dtype: np.dtype[Any], weight: float) -> Curve | None:
+    """Return the curve of this dtype, or one made of those of the dtypes most like it."""
+    kind, size = dtype.kind, dtype.itemsize
+    if f"{kind}{size}" in rows:
+        return rows[f"{kind}{size}"]
+    near = [c for c in rows if _LIKE[c[0]] == _LIKE.get(kind, kind)]
+    if kind in "iub" and not near:
+        near = [c for c in rows if c[0] in "iub"]
+    if not near:
+        return None
+
+    def preference(code: str) -> tuple[float, bool, int]:
+        return abs(math.log2(int(code[1:]) / size)), code[0] != kind, -int(code[1:])
+
+    best = min(near, key=preference)
+    known = int(best[1:])
+    if known == size:
+        return rows[best]
+    narrower = [c for c in near if int(c[1:]) < size]
+    wider = [c for c in near if int(c[1:]) > size]
+    if narrower and wider:
+        # Vectorised loops and memory work by the byte, others by the element; half way in width is
+        # half way in the logarithm of the time for both.
+        low, high = min(narrower, key=preference), min(wider, key=preference)
+        share = math.log2(size / int(low[1:])) / math.log2(int(high[1:]) / int(low[1:]))
+        return rows[low].between(rows[high], share)
+    # Half the width is half the time where the loop is vectorised. A loop that takes longer per element
+    # is not, and width is no matter.
+    curve = rows[best]
+    return curve.scaled(known / size) if _per_element(curve, weight) < _VECTORISED else curve
+
+
+def _cast(curves: Curves, op: str, dtype: np.dtype[Any], loop: np.dtype[Any]) -> float:
+    """Return the seconds per element to bring the operands into the dtype of the loop."""
+    rows = curves.get("astype", {})
+    # Half precision is computed in software; unsigned words of 8 bytes have no instruction to convert them.
+    code = "i1" if loop.itemsize == 2 else f"{dtype.kind}{dtype.itemsize}" if dtype.itemsize >= 4 else "i4"
+    row = rows.get(code) or rows.get("i4")
+    operands = getattr(getattr(np, op), "nin", 1)
+    return 0.0 if row is None else max(0.0, _per_element(row, 1.0)) * operands
+
+
+def _per_element(curve: Curve, weight: float) -> float:
+    """Return the seconds an element adds while the data lie in cache."""
+    return (curve.at(32768 * weight) - curve.at(1.0)) / 32768
+
+
+def loop_dtype(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype in which a universal function computes: ``sin`` of int16 runs in float32.
+
+    Examples
+    --------
+    >>> loop_dtype("sin", np.dtype("i2")), loop_dtype("add", np.dtype("i2"))
+    (dtype('float32'), dtype('int16'))
+    """
+    host: Any = getattr(np, name, None)
+    if isinstance(host, np.ufunc) and host.signature is None:
+        try:
+            found = host.resolve_dtypes((dtype,) * host.nin + (None,) * host.nout)[0]
+        except TypeError:  # it does not take this dtype
+            return dtype
+        return found if isinstance(found, np.dtype) else dtype
+    return dtype
