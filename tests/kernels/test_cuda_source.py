@@ -68,6 +68,10 @@ def compiler():
     headers = pathfinder.find_nvidia_header_directory("cudart")
     if headers is None:
         pytest.skip("the CUDA runtime's headers are not installed")
+    try:
+        pathfinder.load_nvidia_dynamic_lib("nvrtc")
+    except pathfinder.DynamicLibNotFoundError:
+        pytest.skip("NVRTC is not installed (pip install nvidia-cuda-nvrtc, some 180 MB with its headers)")
     inner = importlib.import_module("cupy._core.core")
     private = [inner._get_header_dir_path()]
     options = inner._get_cccl_include_options()
