@@ -16,6 +16,8 @@ __all__ = ["begin", "module", "ready", "refuse", "wait", "why_not"]
 # In the order in which they are made.  Each has `steps()`: calls that compile, or load, one kernel each.
 _MODULES = ("xpu.conv._tiles", "xpu.conv._winograd_kernels", "xpu.conv._plane_kernels")
 _LOCK = threading.Lock()
+# Seconds before the thread imports numba: the call that started it is mostly done then, and need not share with it.
+_PAUSE = 0.1
 
 
 class _State:
@@ -25,14 +27,16 @@ class _State:
         self.made: dict[str, Any] = {}
         self.thread: threading.Thread | None = None
         self.problem: str | None = None
-        self.leaving = False
+        self.leaving = threading.Event()
 
     def load(self) -> None:
+        if self.leaving.wait(_PAUSE):
+            return
         for name in _MODULES:
             try:
                 module = importlib.import_module(name)
                 for step in module.steps():
-                    if self.leaving:
+                    if self.leaving.is_set():
                         return
                     step()
             except (ImportError, OSError, RuntimeError, NotImplementedError) as error:
@@ -43,7 +47,7 @@ class _State:
 
     def leave(self) -> None:
         """Wait for the kernel in hand, no longer: the compiler must not be cut off in the middle."""
-        self.leaving = True
+        self.leaving.set()
         if self.thread is not None:
             self.thread.join()
 
