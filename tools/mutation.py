@@ -19,10 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = {
     "_placement": ["tests/pure/test_placement.py"],
     "": [
-        "tests/decisions/test_coherence.py",
-        "tests/decisions/test_decisions.py",
-        "tests/decisions/test_faults.py",
         "tests/decisions/test_block.py",
+        "tests/decisions/test_coherence.py",
+        "tests/decisions/test_faults.py",
+        "tests/decisions/test_decisions.py",
         "tests/testing/test_kit.py",
         "tests/each/test_programs_of_views.py",
     ],
@@ -30,18 +30,18 @@ TESTS = {
 STATES = {"killed", "timeout", "segfault", "suspicious"}
 
 
-def configured(folder: Path, modules: list[str]) -> None:
+def configured(folder: Path, modules: list[str], chosen: list[str] | None) -> None:
     """Copy what is needed and tell mutmut what to do."""
     for name in ("src", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder / name)
-    known = [test for module in modules for test in TESTS.get(module, TESTS[""])]
+    known = chosen or [test for module in modules for test in TESTS.get(module, TESTS[""])]
     tests = [test for test in dict.fromkeys(known) if (ROOT / test).exists()]
     lists = {
         "source_paths": ["src"],
         "only_mutate": [f"src/xpu/{module}.py" for module in modules],
-        "pytest_add_cli_args": ["-q", "-n0", "-p no:randomly", "-x"],
+        "pytest_add_cli_args": ["-q", "-n0"],
         "pytest_add_cli_args_test_selection": tests,
     }
     lines = ["[mutmut]", "use_git_change_detection = false", "timeout_constant = 20.0"]
@@ -54,13 +54,15 @@ def main() -> int:
     """Run mutmut and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="+", help="files below src/xpu, without .py")
-    parser.add_argument("--children", type=int, default=1)
+    parser.add_argument("--children", type=int, default=1, help="processes at once")
+    parser.add_argument("--tests", nargs="+", help="test files to use instead of those that are known to be about it")
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
     asked = parser.parse_args()
     folder = asked.keep or Path(tempfile.mkdtemp())
     folder.mkdir(exist_ok=True)
-    configured(folder, asked.modules)
-    environment = {**os.environ, "PYTHONPATH": str(folder / "mutants" / "src"), "XPU_EXAMPLES": "10"}
+    configured(folder, asked.modules, asked.tests)
+    # No PYTHONPATH: mutmut puts the mutated tree first, and a path looked up before it exists is never looked up again.
+    environment = {**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, "XPU_EXAMPLES": "10"}
     mutmut = [sys.executable, "-m", "mutmut"]
     subprocess.run([*mutmut, "run", "--max-children", str(asked.children)], cwd=folder, env=environment, check=False)
 

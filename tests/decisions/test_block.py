@@ -1,6 +1,7 @@
 """`_block` by itself: how handles find their block, where replicas come from, which go, what stays on the host."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -383,3 +384,27 @@ def test_a_block_that_is_written_waits_for_nobody_but_its_own_thread(first):
     assert taken == [False, False]
     assert one.lock.acquire(blocking=False)
     one.lock.release()
+
+
+@pytest.mark.parametrize("look", [home, shared])
+def test_two_threads_that_look_at_once_find_one_view(first, look):
+    """Both are past the first look when the table is free again: the second look has to see what the first made."""
+    if look is home:
+        x = wrap(np.arange(10.0))
+    else:
+        x = own(first.view(first.allocate(80), 0, (10,), (8,), np.dtype(float)), scalar=False)
+    found, waiting = [], threading.Barrier(3)
+
+    def find():
+        waiting.wait(10)
+        found.append(look(x))
+
+    threads = [threading.Thread(target=find) for _ in range(2)]
+    with _block._homing:
+        for thread in threads:
+            thread.start()
+        waiting.wait(10)
+        time.sleep(0.2)
+    for thread in threads:
+        thread.join()
+    assert found[0] is found[1] is x._home
