@@ -1,4 +1,4 @@
-"""The main job: an unmodified NumPy script on a real photograph, and what ran where."""
+"""The main job: an unmodified NumPy and SciPy script on a real photograph, and what ran where."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def main(out: Path) -> int:
         print(error, file=sys.stderr)
         return 1
     arguments = [str(picture), str(out)]
-    print(f"running {SCRIPT.name}, an unmodified NumPy script, with numpy = xpu")
+    print(f"running {SCRIPT.name}, an unmodified NumPy and SciPy script, with numpy = xpu, scipy.signal = xpu.signal")
     start = time.perf_counter()
     with profile() as here:
         status = runner.main(SCRIPT, arguments)

@@ -1,6 +1,8 @@
 """Running an unmodified NumPy script: in it, and in the modules beside it, `numpy` is xpu.
 
-The script's module gets its own ``__builtins__`` with an ``__import__`` that maps `numpy`; a finder
+So are SciPy's modules that xpu has too (`scipy.signal`, `scipy.ndimage`); the rest of SciPy is itself.
+
+The script's module gets its own ``__builtins__`` with an ``__import__`` that maps them; a finder
 that is active only while the script runs loads the modules beside it the same way. Libraries keep
 the real NumPy.
 """
@@ -27,19 +29,38 @@ _PACKAGE = str(Path(__file__).parent)
 _IMPORTLIB = "<frozen importlib"
 
 
+_OURS = {"signal", "ndimage"}
+
+
+class _Scipy(ModuleType):
+    """What a script sees as `scipy`: xpu's modules under their names, and SciPy for everything else."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OURS:
+            return importlib.import_module(f"xpu.{name}")
+        return getattr(importlib.import_module("scipy"), name)
+
+    def __dir__(self) -> list[str]:
+        return dir(importlib.import_module("scipy"))
+
+
+_SCIPY = _Scipy("scipy", "SciPy, with `signal` and `ndimage` from xpu.")
+
+
 def _mapped_import(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
-    """Import as Python does, but hand out xpu for numpy."""
-    found: Any
-    if level or name.partition(".")[0] != "numpy":
-        found = builtins.__import__(name, globals, locals, fromlist, level)
-        if "einops" in sys.modules and "xpu.einops" not in sys.modules:
-            importlib.import_module("xpu.einops")  # it has to be told of xpu's arrays
-        return found
+    """Import as Python does, but hand out xpu for numpy, and for the modules of SciPy that it has."""
+    first, _, rest = name.partition(".")
+    if level or first not in ("numpy", "scipy"):
+        return builtins.__import__(name, globals, locals, fromlist, level)
+    real = builtins.__import__(name, globals, locals, fromlist, 0)  # what does not exist must fail here
+    if first == "scipy":
+        if rest and fromlist:
+            return importlib.import_module(f"xpu.{rest}") if rest in _OURS else real
+        return _SCIPY
     target = importlib.import_module("xpu")
     if not fromlist:
-        builtins.__import__(name)  # a submodule that does not exist must fail here
         return target
-    found = target
+    found: Any = target
     for part in name.split(".")[1:]:
         found = getattr(found, part, None)
         if found is None:  # a corner of NumPy that xpu leaves alone

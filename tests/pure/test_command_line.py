@@ -10,6 +10,7 @@ import pytest
 import xpu
 from xpu import runner
 from xpu.cli import main
+from xpu.demo import SCRIPT as SCRIPT_OF_DEMO
 
 SCRIPT = """
 import sys
@@ -144,3 +145,67 @@ def test_an_environment_beside_the_script_holds_libraries(tmp_path):
     made = runner.run_path(script)
     assert made["names"] == ("numpy", "numpy")
     assert made["mine"] == "xpu"
+
+
+SIGNALS = """
+import numpy as np
+import scipy
+import scipy.signal
+import scipy.ndimage as nd
+from scipy import linalg, ndimage, signal
+from scipy.signal import convolve, windows
+
+x = np.ones((4, 5))
+a = [f(x, np.ones((3, 3)), mode="same") for f in (convolve, signal.convolve, scipy.signal.convolve)]
+b = [f(x, 1.0) for f in (nd.gaussian_filter, ndimage.gaussian_filter, scipy.ndimage.gaussian_filter)]
+c = signal.butter(2, 0.2)
+d = scipy.special.erf(0.5), scipy.__version__, windows.hann(3)
+e = linalg
+"""
+
+
+def test_scipys_signal_and_ndimage_are_xpus_and_the_rest_is_itself(tmp_path):
+    import scipy.linalg
+    import scipy.signal
+
+    path = tmp_path / "s.py"
+    path.write_text(SIGNALS)
+    with xpu.profile() as record:
+        made = runner.run_path(path)
+    assert all(isinstance(result, xpu.ndarray) for result in (*made["a"], *made["b"]))
+    np.testing.assert_array_equal(
+        np.asarray(made["a"][0]), scipy.signal.convolve(np.ones((4, 5)), np.ones((3, 3)), "same")
+    )
+    assert made["e"] is scipy.linalg
+    assert made["d"][1] == scipy.__version__
+    assert sum(event.op == "signal.convolve" for event in record.events) == 3
+    assert scipy.signal.__name__ == "scipy.signal"  # other modules keep SciPy
+    path.write_text("from scipy import no_such_name")
+    with pytest.raises(ImportError):
+        runner.run_path(path)
+    path.write_text("import scipy.no_such_module")
+    with pytest.raises(ModuleNotFoundError):
+        runner.run_path(path)
+
+
+def test_the_demos_pictures_are_those_of_numpy_and_scipy(tmp_path, capsys):
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(1)
+    photo = np.kron(rng.integers(0, 256, (12, 16)), np.ones((8, 8))).astype(np.uint8)
+    picture = tmp_path / "photo.png"
+    image.fromarray(photo).save(picture)
+    with xpu.profile() as record:
+        made = runner.run_path(SCRIPT_OF_DEMO, [str(picture), str(tmp_path / "ours")])
+    ours = capsys.readouterr().out
+    command = [sys.executable, str(SCRIPT_OF_DEMO), str(picture), str(tmp_path / "theirs")]
+    theirs = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ours == theirs.stdout
+    for name in ("photo", "blurred", "edges", "restored"):
+        one, two = (np.asarray(image.open(tmp_path / who / f"{name}.png")).astype(int) for who in ("ours", "theirs"))
+        assert np.abs(one - two).max() <= 1, name
+        assert one.std() > 0
+    assert isinstance(made["restored"], xpu.ndarray)
+    asked = [event.op for event in record.events if event.op.startswith("signal.")]
+    assert asked == ["signal.convolve", "signal.correlate"] * 15
+    wrong = np.abs(np.asarray(made["restored"]) - photo / 255)[16:-16, 16:-16].mean()
+    assert wrong < 0.85 * np.abs(np.asarray(made["blurred"]) - photo / 255)[16:-16, 16:-16].mean()

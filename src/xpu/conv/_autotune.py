@@ -34,10 +34,13 @@ HOPELESS = 30.0
 # One whose first run takes this many times the best so far gets no second one.
 BEATEN = 3.0
 ROUNDS = 5
-# Seconds for the rounds of one convolution; the first round is always finished.
-BUDGET = 0.4
+# Seconds after which an engine is not run again.
+BUDGET = 0.2
 # First runs up to this many seconds are repeated: they may have built a plan or read a library.
 SHORT = 0.1
+# Seconds before the next engine on several threads: the idle threads of a BLAS or of OpenMP spin on for up to
+# about 30 ms and would slow what comes after them.
+SETTLE = 0.04
 _MOST_KNOWN = 4096
 # What the engines run on: a new version is measured anew.
 _LIBRARIES = {
@@ -175,28 +178,25 @@ def measure(plan: ConvPlan, clock: Clock = time.perf_counter) -> dict[str, float
         finish()
         return clock() - start
 
-    times: dict[str, list[float]] = {}
+    times: dict[str, float] = {}
     best = float("inf")
     fastest = plan.seconds[0][1]
     for engine, predicted in plan.seconds:
         if times and predicted > HOPELESS * fastest:
             continue
+        if times and _threads.count() > 1:
+            time.sleep(SETTLE)
         try:
-            spent = once(engine)
-            if spent < SHORT:
-                spent = once(engine)
+            samples = [once(engine)]
+            if samples[0] < SHORT:
+                samples = [once(engine)]
+            while len(samples) < ROUNDS and sum(samples) < BUDGET and samples[0] <= BEATEN * best:
+                samples.append(once(engine))
         except (MemoryError, RuntimeError):  # cuDNN's refusals and NotImplementedError are RuntimeErrors
             continue
-        times[engine] = [spent]
-        best = min(best, spent)
-    racing = [engine for engine, (spent,) in times.items() if spent <= BEATEN * best]
-    start = clock()
-    for turn in range(ROUNDS):
-        if len(racing) < 2 or (turn and clock() - start > BUDGET):
-            break
-        for engine in racing:
-            times[engine].append(once(engine))
-    return {engine: statistics.median(spent) for engine, spent in times.items()}
+        times[engine] = statistics.median(samples)
+        best = min(best, times[engine])
+    return times
 
 
 def _namespace(plan: ConvPlan) -> tuple[Any, Callable[[], object]]:

@@ -158,10 +158,10 @@ def _add(result: Array, bias: Array, g: ConvGeometry) -> Array:
 
 
 def _share(g: ConvGeometry, implementation: str) -> float:
-    """Return the time of an operation against one of a large matrix product."""
+    """Return the time of an operation against one of a large matrix product, as `benchmarks/conv_plan.py` shows it."""
     if g.depthwise:
         return 4.0
     if "gemm" in implementation:
-        # Columns are written for every product, and few rows or columns do not fill its registers.
-        return 1.0 + 8.0 * math.prod(g.kernel) / max(1, g.out_channels // g.groups) + (0.2 if not g.pointwise else 0.0)
-    return 1.0 + 4.0 / max(1, g.in_channels // g.groups)
+        # Columns are written for every product, and few rows do not fill its registers.
+        return 1.0 if g.pointwise else 1.2 + 8.0 * math.prod(g.kernel) / max(1, g.out_channels // g.groups)
+    return 1.0 + 0.5 * g.groups / g.in_channels

@@ -23,6 +23,7 @@ from xpu.conv._gemm import GemmEngine
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._onednn import OnednnEngine
 from xpu.conv._planes import PlanesEngine
+from xpu.conv._rates import in_force
 from xpu.conv._winograd import WinogradEngine
 
 __all__ = ["ENGINES", "ConvPlan", "execute", "plan_conv", "register"]
@@ -149,7 +150,7 @@ def plan_conv(
     workspace_limit : int, optional
         Bytes; by default twice operands and result, and never less than 4 MiB.
     rates : Rates, optional
-        What the device does per second; by default one core's times the threads in force.
+        What the device does per second; by default the rates of `xpu.machine` for the threads in force.
     without : collection of str, optional
         Leave these out as if they did not exist.
 
@@ -168,7 +169,8 @@ def plan_conv(
     if unknown:
         message = f"xpu.nn.plan_conv: engines={unknown!r} are unknown. Valid: {', '.join(ENGINES)}."
         raise ValueError(message)
-    rates = rates or Rates().for_threads(_threads.count())
+    if rates is None:
+        rates = in_force(_threads.count(), _threads.available()) if device == "cpu" else Rates()
     # Asked every time: kernels and libraries become ready while a program runs.
     answers = tuple(None if name in _SETTLED else _refusal(name, geometry, device) for name in names)
     return _decide(geometry, device, names, answers, engines is None, workspace_limit, rates)
