@@ -14,6 +14,7 @@ import numpy
 import pytest
 
 import xpu
+import xpu.signal
 from xpu import conv
 from xpu.conv import _autotune, _autotune_store, _plan
 from xpu.conv._gemm import GemmEngine
@@ -242,3 +243,18 @@ def test_an_empty_convolution_is_not_measured(field) -> None:
     assert not conv.tuned_plan(empty).measured
     assert dataclasses.replace(conv.tuned_plan(empty)) == conv.plan_conv(empty)
     assert field[0].runs == 0
+
+
+def test_filters_follow_the_setting_too(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("XPU_CACHE_DIR", str(tmp_path))
+    _autotune.forget()
+    rng = numpy.random.default_rng(3)
+    image, kernel = rng.normal(size=(90, 95)), rng.normal(size=(13, 11))
+    plain = numpy.asarray(xpu.signal.correlate(image, kernel, mode="same"))
+    assert files(tmp_path) == []
+    with xpu.config(autotune=True):
+        tuned = numpy.asarray(xpu.signal.correlate(image, kernel, mode="same"))
+    numpy.testing.assert_allclose(tuned, plain, atol=1e-10)
+    (file,) = files(tmp_path)
+    assert "conv2d forward (1, 1, 90, 95) x (1, 1, 13, 11)" in json.loads(file.read_text())["key"]["geometry"]
+    _autotune.forget()

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import fft, ndimage, signal
 
 from xpu import conv
+from xpu._config import current
 
 __all__ = ["convolve", "convolve2d", "correlate", "correlate2d", "nd_convolve", "nd_correlate"]
 
@@ -76,7 +77,12 @@ def _direct(a: Array, kernel: Array, mode: str) -> Array | None:
     elif mode == "same":
         # The middle of the full result: it loses (n - 1) // 2 elements in front.
         full = [(n - 1 - (n - 1) // 2, (n - 1) // 2) for n in kernel.shape]
-    return conv.correlate_one(a, _flipped(kernel), tuple(full))
+    return _by_plan(a, _flipped(kernel), tuple(full))
+
+
+def _by_plan(a: Array, kernel: Array, padding: tuple[tuple[int, int], ...]) -> Array | None:
+    """Correlate by an engine of `xpu.conv`: the measured one under ``autotune``, else the predicted one."""
+    return conv.correlate_one(a, kernel, padding, conv.tuned_plan if current().autotune else conv.plan_conv)
 
 
 def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
@@ -195,7 +201,7 @@ def nd_correlate(
     around = [(n // 2, n - 1 - n // 2) for n in kernel.shape]
     filled = {"constant_values": cval} if _PADS[mode] == "constant" else {}
     wide = np.pad(a, around, mode=_PADS[mode], **filled)  # type: ignore[call-overload]
-    made = conv.correlate_one(wide, kernel.astype(a.dtype), ((0, 0),) * a.ndim)
+    made = _by_plan(wide, kernel.astype(a.dtype), ((0, 0),) * a.ndim)
     if made is None:
         if kernel.size < _FFT_TAPS or not _tractable(a):
             return ndimage.correlate(input, weights, output, mode, cval, origin, **_given(axes))

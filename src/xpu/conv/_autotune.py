@@ -184,7 +184,7 @@ def measure(plan: ConvPlan, clock: Clock = time.perf_counter) -> dict[str, float
     for engine, predicted in plan.seconds:
         if times and predicted > HOPELESS * fastest:
             continue
-        if times and _threads.count() > 1:
+        if _threads.count() > 1:
             time.sleep(SETTLE)
         try:
             samples = [once(engine)]

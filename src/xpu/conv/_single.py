@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy
 
 from xpu.conv._compiled import WORTH
 from xpu.conv._geometry import ConvGeometry, Pairs
-from xpu.conv._plan import execute, plan_conv
+from xpu.conv._plan import ConvPlan, execute, plan_conv
 
 __all__ = ["correlate_one"]
 
 Array = Any
+Planner = Callable[[ConvGeometry], ConvPlan]
 
 # In one dimension a transform piece by piece (`scipy.signal.oaconvolve`) is faster from about here on.
 TAPS_1D = 128
 
 
-def correlate_one(a: Array, kernel: Array, padding: Pairs) -> Array | None:
+def correlate_one(a: Array, kernel: Array, padding: Pairs, plan: Planner = plan_conv) -> Array | None:
     """Correlate with zeros around; what is not finite stays where it belongs, as in a direct sum.
 
     Parameters
@@ -27,6 +29,8 @@ def correlate_one(a: Array, kernel: Array, padding: Pairs) -> Array | None:
         Of one or two axes and one dtype.
     padding : tuple of (int, int)
         Zeros before and after each axis of ``a``.
+    plan : callable, optional
+        From a geometry to a plan: `plan_conv`, or `tuned_plan`, whose winner is taken whichever it is.
 
     Returns
     -------
@@ -43,7 +47,7 @@ def correlate_one(a: Array, kernel: Array, padding: Pairs) -> Array | None:
         return None
     ones = (1,) * a.ndim
     g = ConvGeometry("forward", 1, 1, 1, 1, a.shape, kernel.shape, ones, ones, padding, "NCHW", a.dtype)
-    plan = plan_conv(g)
-    if plan.engine not in ("planes", "compiled", "fft" if a.ndim == 2 else ""):
+    chosen = plan(g)
+    if not chosen.measured and chosen.engine not in ("planes", "compiled", "fft" if a.ndim == 2 else ""):
         return None
-    return execute(plan, numpy, a[None, None], kernel[None, None])[0, 0]
+    return execute(chosen, numpy, a[None, None], kernel[None, None])[0, 0]
