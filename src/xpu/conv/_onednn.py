@@ -73,7 +73,7 @@ class OnednnEngine:
         for g in _parts(geometry):
             found = _primitive(g)
             total += g.flops * _share(g, found.implementation) / rates.flops
-            total += 2.0 * found.reordered / rates.bandwidth + _CALLS * rates.call
+            total += 1.0 * found.reordered / rates.bandwidth + _CALLS * rates.call
         return total
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
@@ -163,5 +163,5 @@ def _share(g: ConvGeometry, implementation: str) -> float:
         return 4.0
     if "gemm" in implementation:
         # Columns are written for every product, and few rows do not fill its registers.
-        return 1.0 if g.pointwise else 1.2 + 8.0 * math.prod(g.kernel) / max(1, g.out_channels // g.groups)
-    return 1.0 + 0.5 * g.groups / g.in_channels
+        return 0.95 if g.pointwise else 1.2 + 8.0 * math.prod(g.kernel) / max(1, g.out_channels // g.groups)
+    return 0.85 + 0.15 * g.groups / g.in_channels
