@@ -17,6 +17,7 @@ import numpy
 
 from xpu.conv._geometry import ConvGeometry, Kind, Sizes
 from xpu.conv._onednn_library import Dims, Library, OnednnError, Owned, building, library
+from xpu.conv._scratch import scratch
 
 __all__ = ["Key", "Primitive", "RefusedError", "build"]
 
@@ -222,7 +223,7 @@ class Primitive:
         places = {roles[0][0]: first, roles[1][0]: second, roles[2][0]: result}
         if bias is not None:
             places["bias"] = bias
-        room = numpy.empty(self.workspace, numpy.uint8)
+        room = scratch(self.workspace, "onednn", numpy.dtype(numpy.uint8))
         with self._dnnl.threads(self._key.threads):
             try:
                 call = self._calls.pop()  # atomic: two threads never get the same one
