@@ -164,4 +164,4 @@ def _share(g: ConvGeometry, implementation: str) -> float:
     if "gemm" in implementation:
         # Columns are written for every product, and few rows do not fill its registers.
         return 0.95 if g.pointwise else 1.2 + 8.0 * math.prod(g.kernel) / max(1, g.out_channels // g.groups)
-    return 0.85 + 0.15 * g.groups / g.in_channels
+    return (0.95 if implementation.startswith("brg") else 0.85) + 0.15 * g.groups / g.in_channels
