@@ -233,8 +233,10 @@ class config:
             What happens before the CPU repeats a call that failed on the GPU.
         check : {'off', 'both'}
             ``'both'`` runs every operation on the CPU too and compares the results.
-        deterministic, tf32, autotune : bool
+        deterministic, tf32 : bool
             Choices for GPU algorithms.
+        autotune : bool
+            Measure the engines of a convolution once per shape, on any device, and keep the winner on disk.
 
     Raises
     ------
