@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xpu._machine import Machine
+if TYPE_CHECKING:  # loaded when a machine is asked for: import xpu stays cheap
+    from xpu._machine import Machine
 
 __all__ = ["calibrate"]
 

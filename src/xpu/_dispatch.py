@@ -8,7 +8,7 @@ chooses a device.
 from __future__ import annotations
 
 import importlib
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from xpu._config import Settings, current
 from xpu._device import CPU
 from xpu._ghosts import COPYING, on_ghosts
 from xpu._learn import learner
-from xpu._machine import Machine
 from xpu._op import Op, Shaped, Work, host_only
 from xpu._placement import ACCELERATOR, Decision, Operand, Policy, decide
 from xpu._running import forget_refusals, run, run_with_fallback, was_refused
@@ -31,6 +30,9 @@ from xpu._trace import Event, user_line
 from xpu._transfer import ledger
 from xpu._wrap import kinds
 from xpu.errors import XpuError
+
+if TYPE_CHECKING:  # loaded when a machine is asked for: import xpu stays cheap
+    from xpu._machine import Machine
 
 __all__ = ["ALONE", "ask", "call", "execute", "forget_refusals", "plan", "too_large", "unborn"]
 

@@ -13,12 +13,14 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from xpu._device import CPU, Device
-from xpu._machine import Machine
-from xpu._op import Work
-from xpu._processor import Processor, bucket
+from xpu._op import Work, bucket
+
+if TYPE_CHECKING:  # loaded when a machine is asked for: import xpu stays cheap
+    from xpu._machine import Machine
+    from xpu._processor import Processor
 
 __all__ = ["Learner", "learner"]
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["KINDS", "OPS", "Op", "Shaped", "Work", "host_only"]
+__all__ = ["KINDS", "OPS", "Op", "Shaped", "Work", "bucket", "host_only"]
 
 # Cost classes: a machine profile gives each its latency, bandwidth and rate.
 KINDS = (
@@ -66,6 +66,11 @@ class Work(NamedTuple):
     op: str = ""
     loops: float = 0.0
     row: float = 0.0
+
+
+def bucket(work: Work) -> tuple[str, str, int]:
+    """Return what a learned factor is kept for: operation, dtype, size to a factor of eight."""
+    return work.op, work.dtype.char, math.frexp(work.ops)[1] // 3
 
 
 Count = Callable[["Op", Sequence[Shaped], Mapping[str, Any]], Work]

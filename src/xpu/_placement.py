@@ -15,11 +15,13 @@ reaches its transfer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpu._config import FORCED
-from xpu._machine import Machine
 from xpu._op import Work
+
+if TYPE_CHECKING:  # loaded when a machine is asked for: import xpu stays cheap
+    from xpu._machine import Machine
 
 __all__ = ["Decision", "Operand", "Policy", "decide", "weigh"]
 

@@ -9,7 +9,6 @@ there is none, the class does.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 
 from xpu._curve import Curve
 from xpu._donors import curve_for
-from xpu._op import Work
+from xpu._op import Work, bucket
 
 __all__ = ["Curve", "Link", "Processor", "Rates", "width"]
 
@@ -120,11 +119,6 @@ class Processor:
         if key not in self._found:
             self._found[key] = curve_for(self.curves, work.op, work.dtype)
         return self._found[key]
-
-
-def bucket(work: Work) -> tuple[str, str, int]:
-    """Return what a learned factor is kept for: operation, dtype, size to a factor of eight."""
-    return work.op, work.dtype.char, math.frexp(work.ops)[1] // 3
 
 
 @dataclass(frozen=True, slots=True)

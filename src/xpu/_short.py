@@ -11,17 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from xpu._backends import HOST, automatic, machine_for, on_new_machine
 from xpu._block import Handle, View, home, settle, shared
 from xpu._device import CPU
-from xpu._machine import Machine
 from xpu._op import Op, Shaped, Work
 from xpu._results import adopt
 from xpu._wrap import kinds, own
+
+if TYPE_CHECKING:  # loaded when a machine is asked for: import xpu stays cheap
+    from xpu._machine import Machine
 
 __all__ = ["TOO_MUCH", "at_hand", "of_few_bytes", "on_few_bytes", "window"]
 

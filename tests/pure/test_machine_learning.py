@@ -11,9 +11,8 @@ import xpu
 from xpu._device import CPU, parse
 from xpu._learn import Learner, learner
 from xpu._machine import load, shipped
-from xpu._op import Work
+from xpu._op import Work, bucket
 from xpu._placement import Operand, Policy, decide
-from xpu._processor import bucket
 
 PRETEND = parse("pretend")
 WORK = Work("elementwise", np.dtype("f8"), 24e6, 1e6, "add")

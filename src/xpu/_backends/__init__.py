@@ -10,9 +10,8 @@ import importlib
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xpu import _machine
 from xpu._backends._base import Backend
 from xpu._backends._lost import lose, lost
 from xpu._backends._numpy import NumpyBackend
@@ -21,13 +20,15 @@ from xpu._config import Settings
 from xpu._device import CPU, Device, parse
 from xpu._gate import gate
 from xpu._learn import learner
-from xpu._machine import Machine
 from xpu.errors import (
     DeviceError,
     DeviceWarning,
     text,
     warn_user,
 )
+
+if TYPE_CHECKING:  # loaded when a machine is asked for: import xpu stays cheap
+    from xpu._machine import Machine
 
 __all__ = [
     "HOST",
@@ -117,7 +118,8 @@ def _load_pretend(device: Device) -> Backend:
     if device.index:
         raise DeviceError(text("devices", f"there is one pretend device, got {str(device)!r}", "Use 'pretend'."))
     profile = automatic.profile or "h200"
-    model = _machine.load(profile) if profile.endswith(".json") else _machine.shipped(profile)
+    machines = importlib.import_module("xpu._machine")
+    model = machines.load(profile) if profile.endswith(".json") else machines.shipped(profile)
     made: Backend = importlib.import_module("xpu._backends._pretend").PretendBackend(device, model)
     return made
 
@@ -303,7 +305,8 @@ def forget_machines(calibrated: Machine | None = None) -> None:
 def _resolve(target: Backend | None) -> Machine:
     frozen = os.environ.get("XPU_MACHINE")
     if frozen:
-        return _machine.named(frozen)
+        named: Machine = importlib.import_module("xpu._machine").named(frozen)
+        return named
     posing: Machine | None = getattr(target, "machine", None)  # the pretend device's
     if posing is not None:
         return posing
