@@ -156,6 +156,17 @@ def test_three_times_the_best_against_an_adversary(shares, nbytes):
     assert paid <= 3 * best_offline(costs, nbytes, machine) + 1.01 * (up + down)
 
 
+@given(st.lists(st.integers(20, 80), min_size=2, max_size=5), st.booleans())
+def test_an_old_lead_does_not_outweigh_a_new_phase(lengths, on_host):
+    """Long phases that favour one place, then the other: what the clamp is for."""
+    costs = [(1e-9, 1e-3) if (i % 2 == 0) == on_host else (1e-3, 1e-9) for i, n in enumerate(lengths) for _ in range(n)]
+    nbytes, machine = 10**7, shipped("rtx2060-laptop")
+    paid, moves = run_online(costs, nbytes, machine, on_host)
+    both_ways = machine.to_device.seconds(nbytes) + machine.to_host.seconds(nbytes)
+    assert paid <= 3 * best_offline(costs, nbytes, machine, on_host) + 1.01 * both_ways
+    assert moves == len(lengths) - 1
+
+
 @given(
     st.lists(st.tuples(PRICES, st.floats(0.0, 1.0)), min_size=1, max_size=100),
     st.integers(10**5, 10**8),
