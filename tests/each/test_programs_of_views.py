@@ -63,7 +63,7 @@ class Programs(RuleBasedStateMachine):
                 yield self.seen(view.raw(backend(device)))
 
     def keep(self, x, n):
-        assert isinstance(x, xpu.ndarray), type(x)
+        assert isinstance(x, (xpu.ndarray, xpu.scalar)), type(x)
         assert isinstance(x, xpu.scalar) == isinstance(n, np.generic), (type(x), type(n))
         self.all.append((x, n))
         self.all[:] = self.all[-12:]

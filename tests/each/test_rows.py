@@ -73,7 +73,7 @@ def compare(name, got, expected, budget):
     if not isinstance(expected, (np.ndarray, np.generic)):
         assert got == expected
         return
-    assert isinstance(got, xpu.ndarray), (name, type(got))
+    assert isinstance(got, (xpu.ndarray, xpu.scalar)), (name, type(got))
     assert isinstance(got, xpu.scalar) == isinstance(expected, np.generic), name
     value = np.asarray(got)
     assert (value.dtype, value.shape) == (expected.dtype, expected.shape), name

@@ -131,7 +131,7 @@ def _agree(expected, got, rtol=1e-9):
     elif isinstance(expected, dict):
         assert expected.keys() == got.keys()
     elif isinstance(expected, (np.ndarray, np.generic)):
-        assert isinstance(got, xpu.ndarray)
+        assert isinstance(got, (xpu.ndarray, xpu.scalar))
         host = xpu.asnumpy(got)
         assert (host.shape, host.dtype) == (expected.shape, expected.dtype)
         scale = float(np.max(np.abs(expected), initial=1.0, where=np.isfinite(expected)))
