@@ -51,7 +51,10 @@ def _mapped_import(name: str, globals: Any = None, locals: Any = None, fromlist:
     """Import as Python does, but hand out xpu for numpy, and for the modules of SciPy that it has."""
     first, _, rest = name.partition(".")
     if level or first not in ("numpy", "scipy"):
-        return builtins.__import__(name, globals, locals, fromlist, level)
+        library = builtins.__import__(name, globals, locals, fromlist, level)
+        if "einops" in sys.modules and "xpu.einops" not in sys.modules:
+            importlib.import_module("xpu.einops")  # it has to be told of xpu's arrays
+        return library
     real = builtins.__import__(name, globals, locals, fromlist, 0)  # what does not exist must fail here
     if first == "scipy":
         if rest and fromlist:
