@@ -4,16 +4,19 @@ NumPy reuses a temporary's memory where only the interpreter's stack holds it (`
 arrays hold theirs from a handle, so NumPy never sees that, and large expressions would ask the system
 for fresh pages at every step, which costs as much as the arithmetic. So the same test is made here:
 nobody but the caller's stack holds the handle, nobody but the handle holds the array, and the caller
-is Python code at an operator (an extension may call ``__add__`` on references it has only borrowed).
-Large means what it means to NumPy (``NPY_MIN_ELIDE_BYTES``).
+is Python code at an operator whose operand another operator, or a ufunc, has just made there. The last is
+needed because compiled code may call ``__add__`` on references it has only borrowed: NumPy does, for the
+elements of an object array. Large means what it means to NumPy (``NPY_MIN_ELIDE_BYTES``).
 """
 
 from __future__ import annotations
 
 import sys
+from dis import Instruction, get_instructions, hasjabs, hasjrel, stack_effect
 from functools import lru_cache
-from opcode import opmap
+from types import CodeType
 from typing import Any
+from weakref import getweakrefcount
 
 import numpy as np
 
@@ -22,7 +25,8 @@ __all__ = ["LARGE", "elided"]
 LARGE = 1 << 18
 
 _NUMBERS = "biufc"
-_OPERATOR = opmap["BINARY_OP"]
+_MAKERS = ("BINARY_OP", "UNARY_NEGATIVE", "UNARY_INVERT")
+_JUMPS = frozenset({*hasjrel, *hasjabs})
 
 # Reference counts mean this up to CPython 3.13: from 3.14 on the stack only borrows variables, and
 # without the interpreter lock another thread may take a reference at any time.
@@ -55,7 +59,10 @@ class _Probe:
         return _counts(left)
 
 
-_LEFT = _Probe() + None if _COUNTS else (0, 0)
+# One for every name and stack on the way. A debugger or profiler that watches this import holds frames, and so more;
+# what is counted then means nothing later.
+_EXPECTED = (5, 4)
+_LEFT = _EXPECTED if _COUNTS and _Probe() + None == _EXPECTED else (0, 0)
 _RIGHT = (_LEFT[0], _LEFT[1] - 1)  # the method holds its own array only
 
 
@@ -84,8 +91,9 @@ def elided(ufunc: np.ufunc, left: Any, right: Any, swapped: bool = False) -> Any
         result, other = right, left
     else:
         return None
-    frame = sys._getframe(2)
-    if frame.f_code.co_code[frame.f_lasti] != _OPERATOR:
+    frame = sys._getframe(1).f_back
+    on_the_right = result is right or swapped
+    if frame is None or not _just_made(frame.f_code, frame.f_lasti)[on_the_right]:
         return None
     memory = result._raw
     kind: Any = type(other)
@@ -94,14 +102,79 @@ def elided(ufunc: np.ufunc, left: Any, right: Any, swapped: bool = False) -> Any
         kind = other.dtype
         if other.shape != memory.shape:
             return None
-    kinds = (kind, memory.dtype) if swapped or result is right else (memory.dtype, kind)
-    if not memory.flags.owndata or _dtype(ufunc, *kinds) != memory.dtype:
+    kinds = (kind, memory.dtype) if on_the_right else (memory.dtype, kind)
+    flags = memory.flags
+    if not (flags.owndata and flags.writeable) or _dtype(ufunc, *kinds) != memory.dtype:
         return None
-    if result is left and not swapped:
-        ufunc(memory, other, memory)
-    else:
+    if getweakrefcount(result) or getweakrefcount(memory):  # a cache may still hand it out
+        return None
+    if on_the_right:
         ufunc(other, memory, memory)
+    else:
+        ufunc(memory, other, memory)
     return result
+
+
+_MOST_CODES = 1024
+_Answers = dict[int, tuple[bool, bool]]
+_codes: dict[int, tuple[CodeType, _Answers]] = {}  # the code is kept, so that its id is its own
+_NEITHER = (False, False)
+
+
+def _just_made(code: CodeType, at: int) -> tuple[bool, bool]:
+    """Return whether the left, and the right, operand of the operator at a place in some code was made just there."""
+    known = _codes.get(id(code))
+    if known is None:
+        if len(_codes) >= _MOST_CODES:
+            _codes.clear()
+        known = _codes[id(code)] = code, _operators(code)
+    return known[1].get(at, _NEITHER)
+
+
+def _operators(code: CodeType) -> _Answers:
+    steps = [step for step in get_instructions(code) if step.opname not in ("CACHE", "EXTENDED_ARG")]
+    return {step.offset: _made(steps, k) for k, step in enumerate(steps) if step.opname == "BINARY_OP"}
+
+
+def _made(steps: list[Instruction], at: int) -> tuple[bool, bool]:
+    """Walk back from an operator to the instructions that made its operands.
+
+    A value that comes from a name, an attribute, a container or a function of the user's is held there, or holds
+    what compiled code hands to an operator. What lies behind a branch is not looked into.
+    """
+    if at < 2 or steps[at].is_jump_target:
+        return _NEITHER
+    right = _is_maker(steps, at - 1)
+    start = _start(steps, at - 1)  # of all that the right one needs
+    return start > 0 and _is_maker(steps, start - 1), right
+
+
+def _start(steps: list[Instruction], last: int) -> int:
+    """Return where the straight code begins whose value the last step leaves; 0 where that is not plain."""
+    depth = 0
+    for k in range(last, -1, -1):
+        step = steps[k]
+        depth += stack_effect(step.opcode, step.arg)
+        if step.is_jump_target or step.opcode in _JUMPS or depth > 1:
+            return 0
+        if depth == 1:
+            return k
+    return 0
+
+
+def _is_maker(steps: list[Instruction], at: int) -> bool:
+    """Return True for an operator, and for a call of a ufunc that is not told where to write."""
+    step = steps[at]
+    if step.is_jump_target:
+        return False
+    if step.opname != "CALL":
+        return step.opname in _MAKERS
+    named = any(s.opname == "KW_NAMES" for s in steps[max(0, at - 2) : at])
+    start = _start(steps, at)
+    callee = [s for s in steps[start : start + 3] if s.opname != "PUSH_NULL"]
+    name = callee[callee[1].opname in ("LOAD_ATTR", "LOAD_METHOD")].argval
+    ufunc = getattr(np, str(name), None)
+    return isinstance(ufunc, np.ufunc) and step.arg == ufunc.nin and not named
 
 
 @lru_cache(maxsize=1024)

@@ -4,10 +4,13 @@
 path that they test is closed for the rest of the process.
 """
 
+import _thread
 import operator
+import sys
+import threading
 import tracemalloc
 import weakref
-from functools import reduce
+from functools import partial, reduce
 from itertools import accumulate
 
 import numpy as np
@@ -99,6 +102,106 @@ def test_compiled_callers_may_only_have_borrowed_what_they_pass():
     assert np.array_equal(np.asarray(sum([a, b, c])), np.asarray(a) + np.asarray(b) + np.asarray(c))
     running = list(accumulate([a, b, c]))
     assert np.array_equal(np.asarray(running[1]), kept)
+
+
+def objects_of(*values):
+    """NumPy's own object array, the only holder of new arrays of these values."""
+    made = np.empty(len(values), object)
+    for i, value in enumerate(values):
+        made[i] = value.copy()
+    return made
+
+
+def test_the_elements_of_an_object_array_are_only_borrowed_by_its_operators():
+    a, b, c = arrays()
+    kept = [np.array(a), np.array(b)]
+
+    class Box:
+        state = objects_of(a, b)
+
+    def held():
+        return state
+
+    def put(values, out):
+        return np.add(values, 0, out=out)
+
+    state, box, boxes = Box.state, Box(), {"state": Box.state}
+    for step in (
+        lambda: state + 1,
+        lambda: 1 - state,
+        lambda: box.state * 2,
+        lambda: boxes["state"] / 2,
+        lambda: held() - 3,
+        lambda: put(state, state) + 1,
+        lambda: np.add(state, 0, out=state) + 1,
+        lambda: np.add(state, 0, state) + 1,
+        lambda: (state if c is not None else a + b) + 1,
+        lambda: (a + b if c is None else state) + 1,
+        lambda: state + state,
+    ):
+        step()
+        assert all(np.array_equal(np.asarray(x), then) for x, then in zip(state, kept, strict=True))
+
+
+def test_a_compiled_operator_may_pass_on_what_its_class_holds():
+    a, b, _ = arrays()
+    kept = np.array(a)
+
+    class Bound:
+        __add__ = a.copy().__add__
+
+    class Partial:
+        __add__ = partial(operator.add, a.copy())
+
+    assert np.array_equal(np.asarray(Bound() + b), kept + np.asarray(b))
+    assert np.array_equal(np.asarray(Bound.__add__.__self__), kept)
+    assert np.array_equal(np.asarray(Partial() + b), kept + np.asarray(b))
+    assert np.array_equal(np.asarray(Partial.__add__.args[0]), kept)
+
+
+def test_a_temporary_that_may_not_be_written_is_not():
+    a, b, _ = arrays()
+
+    def negative(x):  # not NumPy's
+        made = -x
+        made.flags.writeable = False
+        return made
+
+    double, sum_ = negative(a) * 2, b - negative(a)  # pytest gives names to all in an assertion
+    assert np.array_equal(np.asarray(double), np.asarray(a) * -2)
+    assert np.array_equal(np.asarray(sum_), np.asarray(b) + np.asarray(a))
+
+
+def test_what_a_weak_cache_hands_out_stays():
+    a, _, _ = arrays()
+    cache = weakref.WeakValueDictionary()
+
+    def negative(x):
+        if id(x) not in cache:
+            made = -x
+            cache[id(x)] = made
+            return made
+        return cache[id(x)]
+
+    first = negative(a) + 1  # reused, the result would be in the cache
+    assert np.array_equal(np.asarray(first), 1 - np.asarray(a))
+    assert np.array_equal(np.asarray(negative(a)), -np.asarray(a))
+
+
+def test_an_operator_may_be_called_without_a_caller(monkeypatch):
+    a, b, c = arrays()
+    troubles, done = [], threading.Event()
+
+    class Watched:
+        def __radd__(self, other):
+            done.set()
+            return other
+
+    monkeypatch.setattr(sys, "unraisablehook", troubles.append)
+    _thread.start_new_thread(operator.add, (a + b, c))
+    _thread.start_new_thread(operator.add, (a + b, Watched()))
+    assert done.wait(10)
+    assert not troubles
 
 
 def test_a_result_of_another_dtype_or_shape_gets_memory_of_its_own():

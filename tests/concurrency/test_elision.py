@@ -20,3 +20,35 @@ def test_temporaries_are_reused_and_nothing_else():
     assert run.returncode == 0, run.stdout[-5000:]
     assert " passed" in run.stdout
     assert "skipped" not in run.stdout
+
+
+WATCHED = """
+import sys
+import numpy as np
+
+def watch(frame, event, argument):
+    frame.f_locals  # as debuggers do; up to CPython 3.12 the frame then holds all that its variables hold
+    return watch
+
+sys.{how}(watch)
+import xpu
+sys.{how}(None)
+from xpu import _elision
+
+b = xpu.ones(_elision.LARGE)
+x = b + b
+names, windows = [], []
+for _ in range(5):
+    for _ in range(5):
+        result = x + b
+        assert np.array_equal(np.asarray(x), np.full(_elision.LARGE, 2.0)), "what names hold was written into"
+        names.append(x)
+    windows.append(x[1:])
+    names.clear()
+"""
+
+
+@pytest.mark.parametrize("how", ["settrace", "setprofile"])
+def test_what_a_debugger_counts_while_it_watches_the_import_is_not_believed(how):
+    run = subprocess.run([sys.executable, "-c", WATCHED.format(how=how)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
