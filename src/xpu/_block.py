@@ -35,7 +35,7 @@ import numpy as np
 
 from xpu._accounts import Kind
 from xpu._backends import HOST, Backend, backend, backend_of
-from xpu._backends._numpy import owner
+from xpu._backends._numpy import foreign, owner
 from xpu._config import current
 from xpu._device import CPU, Device
 from xpu._gate import gate
@@ -324,7 +324,7 @@ def host_view(raw: np.ndarray[Any, Any], *, anchored: bool = False) -> View:
         block = _adopted.get(id(holder))
         if block is None:
             block = Block(holder.nbytes)
-            block.anchored = anchored or holder.base is not None or host_only(holder.dtype)
+            block.anchored = anchored or foreign(holder) or host_only(holder.dtype)
             block.roots[CPU] = holder if block.anchored else HOST.root(holder)
             block.valid = frozenset({CPU})
             _adopted[id(holder)] = block

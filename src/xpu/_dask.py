@@ -1,28 +1,25 @@
-"""Meeting dask: sizes, chunk type and function look-ups for xpu's arrays, and a device per worker.
+"""Meeting dask: sizes, chunk type, function look-ups and serialisers for xpu's arrays, and a device per worker.
 
-Dask finds `register` through the entry point group ``dask.sizeof``, the one that it always loads. The
-rest is registered at the first xpu array that dask meets, for its other modules may still be loading.
-Without any registration dask falls back to NumPy's protocols, which work too.
-
-There is no serialiser of xpu's own: one has to be registered in the receiving process before the first
-array arrives, and distributed has no entry point for that. Arrays are pickled (protocol 5), and distributed
-sends their bytes as frames beside the pickle, without a copy.
+Dask loads `register` in every process through the entry point group ``dask.sizeof``, the one that it always reads. The
+rest is registered as soon as the modules that hold the tables are imported. Without any registration (xpu on the path,
+but not installed) dask falls back to NumPy's protocols and to pickle.
 """
 
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from xpu import _backends
+from xpu import _backends, _dask_wire
+from xpu._after_import import after_import
 from xpu._array import ndarray
 from xpu._block import shaped
 from xpu._config import set_config
 from xpu._device import Device, parse
 from xpu._ops import creation, rest
 from xpu._scalar import scalar
+from xpu.errors import FallbackWarning, text, warn_user
 
 __all__ = ["DevicePerWorker", "register", "register_arrays"]
 
@@ -35,16 +32,22 @@ def register(sizeof: Any) -> None:
     sizeof : dask.utils.Dispatch
         Dask's table of sizes.
     """
+    sizeof.register((ndarray, scalar), _size)
+    after_import("dask.array.core", lambda: _attempt(register_arrays))
+    after_import("distributed.protocol.serialize", lambda: _attempt(_dask_wire.register))
 
-    def first_array() -> None:
-        sizeof.register((ndarray, scalar), _size)
-        if "dask.array" in sys.modules:
-            register_arrays()
 
-    sizeof.register_lazy("xpu", first_array)
+def _attempt(registration: Callable[[], None]) -> None:
+    """Register, or say that this dask's tables are not where they were: its import must not fail for it."""
+    try:
+        registration()
+    except (ImportError, AttributeError, TypeError) as error:
+        problem = f"this dask is not known ({type(error).__name__}: {error}); arrays fall back to NumPy's protocols"
+        warn_user(FallbackWarning(text("dask", problem, "Please report it with the versions of dask and xpu.")))
 
 
 def _size(array: Any) -> int:
+    """Return the bytes of the elements, wherever they are: nothing moves."""
     return shaped(array).nbytes
 
 

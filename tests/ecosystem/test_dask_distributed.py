@@ -1,5 +1,7 @@
 """A real LocalCluster of two worker processes, each with a device of its own."""
 
+import importlib.metadata
+
 import numpy as np
 import pytest
 
@@ -64,3 +66,43 @@ def test_arrays_travel_both_ways(client):
     y = client.submit(lambda a: a * 2, future).result()
     assert isinstance(y, xpu.ndarray)
     assert y.tolist() == [2.0 * i for i in range(1000)]
+
+
+def received_on(array):
+    """What a worker knows of an argument: the serialiser that brought it, and whether its memory may move on."""
+    from distributed.protocol.serialize import dask_deserialize
+
+    import xpu
+
+    with xpu.config(device="pretend"), xpu.profile() as p:
+        array + 1
+        array * 2
+    return dask_deserialize.dispatch(type(array)).__module__, p.bytes_moved, type(array) is xpu.ndarray
+
+
+def test_the_serialisers_are_on_the_workers_without_being_set_up(client):
+    if not importlib.metadata.entry_points(group="dask.sizeof", name="xpu"):
+        pytest.skip("xpu-array is not installed, only on the path: it has no entry points")
+    x = xpu.arange(1000.0)
+    for address in client.scheduler_info()["workers"]:
+        sent = client.scatter(x, workers=[address], hash=False)
+        future = client.submit(received_on, sent, workers=[address], pure=False)
+        assert future.result() == ("xpu._dask_wire", 8000, True)
+
+
+def pinned():
+    import xpu
+
+    return xpu.arange(1000.0, device="pretend") * 2
+
+
+def ask(array):
+    return array.device, float(array.sum())
+
+
+def test_a_chunk_on_an_accelerator_stays_there_until_another_worker_asks(client):
+    by_name = {info["name"]: address for address, info in client.scheduler_info()["workers"].items()}
+    first, second = by_name[0], by_name[1]
+    made = client.submit(pinned, workers=[second], pure=False)
+    assert client.submit(ask, made, workers=[second], pure=False).result() == ("pretend:0", 999_000.0)
+    assert client.submit(ask, made, workers=[first], pure=False).result() == ("cpu", 999_000.0)

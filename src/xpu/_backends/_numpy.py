@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided
 from xpu._device import CPU
 from xpu._op import Op, Work
 
-__all__ = ["NumpyBackend", "host_bytes", "owner"]
+__all__ = ["NumpyBackend", "alone", "foreign", "host_bytes", "owner"]
 
 Host = np.ndarray[Any, Any]
 
@@ -38,6 +38,33 @@ def host_bytes(array: Host) -> Host:
     ascending = array[tuple(slice(None, None, -1 if s < 0 else 1) for s in array.strides)]
     first = ascending[(slice(0, 1),) * array.ndim].reshape(1).view(np.uint8)
     return as_strided(first, (high - low,), (1,))
+
+
+class _Alone:
+    """Memory that another library allocated, of which one array is the only user."""
+
+    def __init__(self, memory: Host) -> None:
+        self.memory = memory
+        self.__array_interface__ = memory.__array_interface__
+
+
+def alone(array: Host) -> Host:
+    """Return the same array over the same memory, known to have no other user: it may leave the host.
+
+    Not for arrays of Python objects.
+    """
+    if array.base is None or not array.size or array.dtype.hasobject:
+        return array
+    memory = host_bytes(array)
+    own = np.asarray(_Alone(memory))
+    same = np.ndarray(array.shape, array.dtype, own, address(array) - address(memory), array.strides)
+    same.flags.writeable = array.flags.writeable
+    return same
+
+
+def foreign(holder: Host) -> bool:
+    """Whether the memory of an `owner` may have users that xpu does not know."""
+    return holder.base is not None and not isinstance(holder.base, _Alone)
 
 
 def address(array: Host) -> int:
