@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = {
-    "_placement": ["tests/pure/test_placement.py"],
+    "_placement": ["tests/pure/test_placement_exactly.py"],
     "": [
         "tests/decisions/test_block.py",
         "tests/decisions/test_coherence.py",

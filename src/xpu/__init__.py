@@ -67,7 +67,7 @@ from xpu._ops.elementwise import (
     positive, pow, power, rad2deg, radians, reciprocal, remainder, right_shift, rint, sign, signbit, sin, sinh,
     spacing, sqrt, square, subtract, tan, tanh, true_divide, trunc, vecdot,
 )
-from xpu._ops.composite import argsort, clip, sort
+from xpu._ops.composite import argsort, clip, nan_to_num, sort
 from xpu._ops.rest import (
     all, allclose, amax, amin, angle, any, append, apply_along_axis, apply_over_axes, argmax, argmin,
     argpartition, argwhere, around, array2string, array_equal, array_equiv, array_repr, array_split,
@@ -80,7 +80,7 @@ from xpu._ops.rest import (
     genfromtxt, gradient, hamming, hanning, histogram, histogram2d, histogram_bin_edges, histogramdd, hsplit,
     hstack, i0, imag, inner, insert, interp, intersect1d, is_busday, isclose, iscomplex, isin, isneginf,
     isposinf, isreal, ix_, kaiser, kron, lexsort, load, loadtxt, mask_indices, matrix_transpose, matvec, max,
-    mean, median, min, moveaxis, nan_to_num, nanargmax, nanargmin, nancumprod, nancumsum, nanmax, nanmean,
+    mean, median, min, moveaxis, nanargmax, nanargmin, nancumprod, nancumsum, nanmax, nanmean,
     nanmedian, nanmin, nanpercentile, nanprod, nanquantile, nanstd, nansum, nanvar, nonzero, outer, packbits,
     pad, partition, percentile, permute_dims, piecewise, place, poly, polyadd, polyder, polydiv, polyfit,
     polyint, polymul, polysub, polyval, prod, ptp, put, put_along_axis, putmask, quantile, ravel,

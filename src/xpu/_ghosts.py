@@ -73,29 +73,50 @@ def _materialise(result: Any, ghosts: list[tuple[np.ndarray[Any, Any], Handle]])
     return result
 
 
-def _reshapes_without_copy(a: np.ndarray[Any, Any], *args: Any, **kwargs: Any) -> bool:
+Ghost = np.ndarray[Any, Any]
+_TELLS = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # reshape(copy=False) came with it
+
+
+def _reshaped(a: Ghost, shape: Any, order: str) -> Ghost:
+    """Return the view that a reshape is; ValueError where it is none (or the shape does not fit)."""
+    if _TELLS:
+        return np.reshape(a, shape, order, copy=False)  # type: ignore[call-overload, no-any-return]
+    if order in "Ff" or (order in "Aa" and a.flags.fnc):
+        return _reshaped(a.T, tuple(np.atleast_1d(shape))[::-1], "C").T
+    seen = a.view()
+    try:
+        seen.shape = shape
+    except AttributeError as error:
+        raise ValueError(str(error)) from None
+    return seen
+
+
+def _reshapes_without_copy(a: Ghost, *args: Any, **kwargs: Any) -> bool:
+    """Ask NumPy; a shape that it refuses is refused by the call itself."""
     if kwargs.get("copy") is True:
         return False
     shape = args[0] if args else kwargs.get("shape", kwargs.get("newshape", a.shape))
-    order = kwargs.get("order", args[1] if len(args) > 1 else "C")
-    if order != "C":
+    try:
+        _reshaped(a, shape, kwargs.get("order", args[1] if len(args) > 1 else "C"))
+    except ValueError:
         return False
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    if -1 in shape:
-        known = -int(np.prod(shape))
-        if known <= 0 or a.size % known:
-            return False
-        shape = tuple(a.size // known if n == -1 else n for n in shape)
-    if int(np.prod(shape)) != a.size:
-        return False
-    return a.flags.c_contiguous or a.size == 0
+    return True
+
+
+def _ravels_without_copy(a: Ghost, order: str = "C") -> bool:
+    """As NumPy: a view only of elements that lie one after the other, in the order that is asked for."""
+    if order in "Kk":
+        a = a.transpose(np.argsort([-abs(step) for step in a.strides], kind="stable"))
+    return a.flags.c_contiguous if order in "CcKk" else a.flags.f_contiguous or (order in "Aa" and a.flags.c_contiguous)
 
 
 _MAY_COPY: dict[str, Callable[..., bool]] = {
     "reshape": _reshapes_without_copy,
-    "ravel": lambda a, order="C": order in "CKA" and a.flags.c_contiguous,
+    "ravel": _ravels_without_copy,
     "imag": lambda a: a.dtype.kind == "c",
     "meshgrid": lambda *a, **k: False,
+    "diag": lambda a, k=0: a.ndim == 2,
+    "unstack": lambda a, axis=0: a.ndim > 1,  # else elements, which have to be read
     "asarray": lambda a, dtype=None, order=None, **k: (
         (dtype is None or np.dtype(dtype) == a.dtype) and order in (None, "K", "A") and k.get("copy") is not True
     ),

@@ -293,35 +293,3 @@ _WANTED = {
 }
 
 _ROUNDING = 1e-9  # a lead that reached its clamp may miss it by the last bits of a sum
-
-
-def break_even(works: Sequence[tuple[int, Work]], machine: Machine, *, resident: bool) -> int | None:
-    """Return the smallest size from which the accelerator wins for it and all larger ones.
-
-    Parameters
-    ----------
-    works : sequence of (int, Work)
-        Sizes in elements, ascending, with the work of a call of that size. `Work.bytes` stands
-        for the transfer where the operands are on the host.
-    machine : Machine
-        The machine.
-    resident : bool
-        True: operands are on the accelerator already. False: their transfer is paid.
-
-    Returns
-    -------
-    int or None
-        The break-even size in elements; None if the accelerator never wins, or there is none.
-    """
-    if machine.accelerator is None:
-        return None
-    found: int | None = None
-    for size, work in works:
-        cost = machine.accelerator.seconds(work)
-        if not resident:
-            cost += machine.to_device.seconds(work.bytes)
-        if cost < machine.cpu.seconds(work):
-            found = size if found is None else found
-        else:
-            found = None
-    return found

@@ -1,12 +1,18 @@
-"""Functions that add the array API standard's parameters to NumPy's: compositions of rows."""
+"""Functions that add the array API standard's parameters to NumPy's, or that write if asked to: made of rows."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from xpu._ops import rest
+import numpy as np
 
-__all__ = ["argsort", "clip", "sort"]
+from xpu._block import Handle, shaped
+from xpu._ops import rest
+from xpu._ops.creation import asarray
+from xpu._wrap import kinds
+from xpu.errors import text
+
+__all__ = ["argsort", "clip", "nan_to_num", "sort"]
 
 
 def sort(
@@ -104,6 +110,46 @@ def clip(x: Any, /, min: Any = None, max: Any = None, out: Any = None, **kwargs:
     """
     low, high = kwargs.pop("a_min", min), kwargs.pop("a_max", max)
     return rest.clip(x, low, high, **_given(out=out), **kwargs)
+
+
+def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """Replace NaN and infinities by numbers.
+
+    Parameters
+    ----------
+    x : array_like
+        The values.
+    copy : bool, optional
+        False writes into `x`.
+    nan, posinf, neginf : array_like, optional
+        What stands for them: 0, and the largest and the least number of the dtype, if omitted.
+
+    Returns
+    -------
+    ndarray
+        Of the dtype and shape of `x`; `x` itself where `copy` is False.
+
+    Raises
+    ------
+    ValueError
+        If `copy` is False and `x` is no array.
+
+    Examples
+    --------
+    >>> import xpu
+    >>> xpu.nan_to_num([1.0, xpu.nan], nan=-1.0).tolist()
+    [1.0, -1.0]
+    """
+    keywords = _given(nan=nan, posinf=posinf, neginf=neginf)
+    if copy:
+        return rest.nan_to_num(x, **keywords)
+    if isinstance(x, kinds.scalar) or not isinstance(x, (Handle, np.ndarray)):
+        raise ValueError(text("nan_to_num", f"copy=False, but a {type(x).__name__} is no array", "Use copy=True."))
+    kind = shaped(x).dtype if isinstance(x, Handle) else x.dtype
+    if kind.kind in "fc":
+        rest.copyto(x, rest.nan_to_num(x, **keywords))  # a row that says what it writes
+    made = asarray(x, copy=False)
+    return made if made.ndim else made[()]
 
 
 def _given(**keywords: Any) -> dict[str, Any]:

@@ -299,14 +299,13 @@ def _from_handle(x: Any, dtype: Any, order: Any, copy: bool | None) -> Any:
         host = np.array(taken(x), dtype)
         return wrap(host) if gate.open else own(host, scalar=False)
     kind = shaped(x).dtype
-    if copy is not True and (dtype is None or np.dtype(dtype) == kind) and order in (None, "K", "A"):
+    laid_out = order in (None, "K", "A") or (x.flags.f_contiguous if order == "F" else x.flags.c_contiguous)
+    if copy is not True and (dtype is None or np.dtype(dtype) == kind) and laid_out:
         return x
     if copy is False:
         problem = f"copy=False, but dtype {kind} or the order has to change to {dtype}, {order}"
         raise ValueError(text("asarray", problem, "Use copy=None."))
-    return x.astype(
-        kind if dtype is None else dtype, order=order or "K", copy=copy is True or order not in (None, "K", "A")
-    )
+    return x.astype(kind if dtype is None else dtype, order=order or "K", copy=copy is True or not laid_out)
 
 
 def array(
