@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -189,9 +190,9 @@ def test_the_driver_is_installed_as_the_system_does(system: str, command: str) -
 
 def test_the_card_and_its_link_are_shown() -> None:
     rows = {row.part: row for row in _rows.build(facts_with(), ())}
-    assert rows["GPU"].found == "0: RTX 4090 Laptop GP…, cc 8.9, 16 GiB"
+    assert rows["GPU"].found == "0: RTX 4090 Lapto…, cc 8.9, 16 GiB"
     assert rows["GPU link"] == Row(
-        "GPU link", "carries data between CPU and card", "PCIe 4 x8, the card has x16", "note"
+        "GPU link", "moves data to and from the card", "PCIe 4 x8, the card has x16", "note", group=_rows.CARD
     )
 
 
@@ -235,18 +236,20 @@ def test_the_text_fits_a_hundred_columns(world: World) -> None:
     report = world.report()
     lines = str(report).splitlines()
     assert len(report.findings) == 1
-    assert max(len(line) for line in lines if "mend:" not in line) <= 100
-    starts = {line.index(row.verdict, 85) for line, row in zip(lines[2:], report.rows, strict=False)}
-    assert starts == {sum(WIDTHS[:3]) + 6}
-    assert any(line == f"   mend:  {report.findings[0].mend}" for line in lines)  # never cut
+    assert max(len(line) for line in lines if "run:" not in line) <= 100
+    table = [line for line in lines[2:] if line.startswith("  ")][: len(report.rows)]
+    starts = {line.index(row.told, 85) for line, row in zip(table, report.rows, strict=True)}
+    assert starts == {sum(WIDTHS[:3]) + 8}
+    assert {line for line in lines[2 : len(report.rows) + 6] if line not in table} == {r.group for r in report.rows}
+    assert any(line == f"   run:  {report.findings[0].mend}" for line in lines)  # never cut
 
 
 def test_every_cause_fits_its_line() -> None:
     long = [s.key for s in SYMPTOMS if len(f"9. {s.part}: {s.cause}") > 100]
     assert long == []
-    assert all(row.part in _rows.PURPOSES for row in _rows.build(facts_with(), ()))
-    assert max(map(len, _rows.PURPOSES)) <= WIDTHS[0]
-    assert max(map(len, _rows.PURPOSES.values())) <= WIDTHS[1]
+    assert all(row.part in _rows.PARTS for row in _rows.build(facts_with(), ()))
+    assert max(map(len, _rows.PARTS)) <= WIDTHS[0]
+    assert max(len(purpose) for _, purpose in _rows.PARTS.values()) <= WIDTHS[1]
 
 
 def _report(*findings: Finding) -> Report:
@@ -266,9 +269,43 @@ def test_a_terminal_gets_the_same_words_in_colour(
     shown = capsys.readouterr().out
     assert "\x1b[31m" in shown or "\x1b[1;31m" in shown
     lines = [re.sub(r"\x1b\[[\d;]*m", "", line).rstrip() for line in shown.splitlines()]
-    assert "   mend:  " + report.findings[0].mend in lines
+    assert "   run:  " + report.findings[0].mend in lines
     assert all(any(row.found in line for line in lines) for row in report.rows)
-    assert max(len(line) for line in lines if "mend:" not in line) <= 100
+    assert max(len(line) for line in lines if "run:" not in line) <= 100
+
+
+def test_every_row_that_is_not_well_names_the_command_that_mends_it(world: World) -> None:
+    world.driver("535.104.05", cuda=12020)
+    world.toolkit(without=["cufft"])
+    world.cudnn(frontend="1.30.0")
+    world.cupy()
+    report = world.report()
+    told = {row.part: (row.verdict, report.findings[row.see - 1].key if row.see else "") for row in report.rows}
+    assert told["NVIDIA driver"] == ("broken", "old-driver")
+    assert told["cuFFT"] == ("missing", "no-toolkit")
+    assert told["cuDNN frontend"] == ("note", "frontend")
+    assert told["CuPy"] == told["cuBLAS"] == ("ok", "")
+    assert all(row.told == f"{row.verdict} ({row.see})" for row in report.rows if row.see)
+
+
+def test_a_narrow_terminal_goes_without_the_purposes() -> None:
+    rich = pytest.importorskip("rich.console")
+    report = _report(Finding("old-cupy", "CuPy", "too old.", "pip install cupy"))
+    for width, wide in ((80, False), (100, True)):
+        console = rich.Console(file=io.StringIO(), width=width, highlight=False)
+        _show.in_colour(report, console)
+        shown = console.file.getvalue()
+        assert ("what every kernel includes" in shown) is wide
+        assert all(row.found in shown for row in report.rows)
+        assert max(map(len, shown.splitlines())) <= width
+
+
+def test_an_encoding_without_the_marks_gets_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict", write_through=True)
+    monkeypatch.setattr(told, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdout", told)
+    _show.show(_report(), False)
+    assert told.buffer.getvalue().decode("ascii").startswith("  Part")  # type: ignore[attr-defined]
 
 
 def test_a_pipe_gets_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
@@ -375,7 +412,7 @@ def test_cuda_pathfinder_is_used_where_it_is_installed(world: World, tmp_path: P
 def test_a_bare_machine_without_card(world: World) -> None:
     report = world.report()
     assert keys(report) == ["no-card", "no-cupy"]
-    assert mend(report, "no-card") == "XPU_PRETEND=h200 xpu run --profile SCRIPT"
+    assert mend(report, "no-card") == "xpu whatif SCRIPT --gpu h200"
     assert mend(report, "no-cupy") == 'pip install "xpu-array[cuda13]"'
     assert report.summary.startswith("No GPU here")
     missing = {row.part for row in report.rows if row.verdict == "missing"}

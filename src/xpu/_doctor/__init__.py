@@ -164,7 +164,7 @@ def _summary(facts: Facts, findings: Sequence[Finding]) -> str:
         return "No GPU here: xpu computes on the CPU. The rest matters only with a GPU."
     if not findings:
         return "No GPU is usable; nothing known is wrong. xpu computes on the CPU."
-    return f"No GPU is usable: xpu computes on the CPU. {count}, the first first."
+    return f"No GPU is usable: xpu computes on the CPU. {count}; start with the first."
 
 
 def _worded(error: BaseException | str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -51,6 +53,10 @@ class Row:
         The full path, for ``--json``.
     verdict : {"ok", "note", "missing", "broken"}
         ``"note"`` is a thing to know that stops nothing.
+    group : str
+        The heading it stands under.
+    see : int
+        The number of the finding that says what mends it, counted from 1; 0: there is none.
     """
 
     part: str
@@ -58,6 +64,13 @@ class Row:
     found: str
     verdict: Verdict
     where: str = ""
+    group: str = ""
+    see: int = 0
+
+    @property
+    def told(self) -> str:
+        """The verdict as the table shows it, with the number of the finding."""
+        return f"{self.verdict} ({self.see})" if self.see else self.verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +135,8 @@ class Report:
 
 
 HEADINGS = ("Part", "What it is for", "Found", "Verdict")
-WIDTHS = (15, 34, 38, 7)  # columns of the table; 100 in all with the gaps between
+WIDTHS = (15, 32, 34, 11)  # columns of the table; 100 in all with the gaps between and the indentation
+INDENT = "  "
 
 
 def as_text(report: Report) -> str:
@@ -138,14 +152,21 @@ def as_text(report: Report) -> str:
     str
         Lines without a trailing newline; commands are never cut, so those alone may be longer.
     """
-    lines = [_line(HEADINGS)]
-    lines.append(_line(tuple("-" * width for width in WIDTHS)))
-    lines += [_line((row.part, row.purpose, row.found, row.verdict)) for row in report.rows]
+    lines = [INDENT + _line(HEADINGS)]
+    lines.append(INDENT + _line(tuple("-" * width for width in WIDTHS)))
+    for group, rows in grouped(report.rows):
+        lines.append(group)
+        lines += [INDENT + _line((row.part, row.purpose, row.found, row.told)) for row in rows]
     for number, finding in enumerate(report.findings, 1):
         lines += ["", f"{number}. {finding.part}: {finding.cause}"]
         if finding.mend:
-            lines.append(f"   mend:  {finding.mend}")
+            lines.append(f"   run:  {finding.mend}")
     return "\n".join([*lines, "", report.summary])
+
+
+def grouped(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
+    """Return the rows under their headings, in order."""
+    return [(group, list(members)) for group, members in itertools.groupby(rows, lambda row: row.group)]
 
 
 def cut(text: str, width: int) -> str:
@@ -154,6 +175,10 @@ def cut(text: str, width: int) -> str:
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
+def cell(text: str, width: int) -> str:
+    """Return the text in exactly `width` columns."""
+    return cut(text, width).ljust(width)
+
+
 def _line(cells: tuple[str, ...]) -> str:
-    padded = [cut(cell, width).ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)]
-    return "  ".join(padded).rstrip()
+    return "  ".join(cell(text, width) for text, width in zip(cells, WIDTHS, strict=True)).rstrip()

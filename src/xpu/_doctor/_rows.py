@@ -10,26 +10,27 @@ from xpu._doctor._checks import dotted
 from xpu._doctor._facts import Facts
 from xpu._doctor._model import WIDTHS, Finding, Row, Verdict, cut
 
-PURPOSES = {
-    "NVIDIA driver": "lets the computer control the card",
-    "GPU": "the card that computes",
-    "GPU link": "carries data between CPU and card",
-    "Access": "lets this process see the card",
-    "CuPy": "NumPy for the GPU",
-    "CUDA runtime": "starts kernels, moves data",
-    "NVRTC": "compiles kernels as they are used",
-    "CUDA headers": "what every kernel includes",
-    "cuBLAS": "matrix products",
-    "cuFFT": "Fourier transforms",
-    "cuRAND": "random numbers",
-    "cuSPARSE": "sparse matrices",
-    "cuSOLVER": "linear systems, eigenvalues",
-    "cuDNN": "convolutions at full speed",
-    "cuDNN frontend": "plans convolutions from Python",
-    "Kernel cache": "keeps compiled kernels on disk",
-    "Fork": "how Python starts worker processes",
-    "nvidia-ml-py": "asks the driver about the card",
-    "cuda-pathfinder": "finds the CUDA libraries",
+CARD, TOOLKIT, CUDNN, AROUND = "Driver and card", "CuPy and the CUDA toolkit", "cuDNN", "Around them"
+PARTS = {  # the group each stands in, and what it is for
+    "NVIDIA driver": (CARD, "lets the system control the card"),
+    "GPU": (CARD, "the card that computes"),
+    "GPU link": (CARD, "moves data to and from the card"),
+    "Access": (CARD, "lets this process see the card"),
+    "CuPy": (TOOLKIT, "NumPy for the GPU"),
+    "CUDA runtime": (TOOLKIT, "starts kernels, moves data"),
+    "NVRTC": (TOOLKIT, "compiles kernels on first use"),
+    "CUDA headers": (TOOLKIT, "what every kernel includes"),
+    "cuBLAS": (TOOLKIT, "matrix products"),
+    "cuFFT": (TOOLKIT, "Fourier transforms"),
+    "cuRAND": (TOOLKIT, "random numbers"),
+    "cuSPARSE": (TOOLKIT, "sparse matrices"),
+    "cuSOLVER": (TOOLKIT, "linear systems, eigenvalues"),
+    "cuDNN": (CUDNN, "convolutions at full speed"),
+    "cuDNN frontend": (CUDNN, "plans convolutions from Python"),
+    "Kernel cache": (AROUND, "keeps compiled kernels on disk"),
+    "Fork": (AROUND, "how worker processes start"),
+    "nvidia-ml-py": (AROUND, "asks the driver about the card"),
+    "cuda-pathfinder": (AROUND, "finds the CUDA libraries"),
 }
 LIBRARIES = {
     "CUDA runtime": "cudart",
@@ -49,6 +50,17 @@ MILD = {
     "shadowed-cublas",
     "broken-probe",
     "no-card",
+}
+# What else a command mends: the parts that are missing for the same reason.
+COVERS = {
+    "no-card": ("NVIDIA driver", "GPU"),
+    "container-without-gpu": ("NVIDIA driver", "GPU"),
+    "no-driver": ("GPU",),
+    "stale-driver": ("GPU",),
+    "troubled-driver": ("GPU",),
+    "no-cupy": (*LIBRARIES, "CUDA headers", "cuDNN", "cuDNN frontend"),
+    "no-toolkit": (*LIBRARIES, "CUDA headers"),
+    "no-cudnn": ("cuDNN frontend",),
 }
 PLACES = {"site-packages": "pip", "conda": "conda", "CUDA_PATH": "CUDA_PATH"}  # else: the system
 
@@ -74,10 +86,16 @@ def build(facts: Facts, findings: Iterable[Finding]) -> tuple[Row, ...]:
     rows += [_cudnn(facts), _frontend(facts), _cache(facts), _fork(facts)]
     rows += [_helper(facts, name) for name in ("nvidia-ml-py", "cuda-pathfinder")]
     worst: dict[str, Verdict] = {}
-    for finding in findings:
+    named: dict[str, int] = {}
+    covered: dict[str, int] = {}
+    for number, finding in enumerate(findings, 1):
         mild = finding.key in MILD
         worst[finding.part] = worst.get(finding.part, "note") if mild else "broken"
-    return tuple(_judge(row, worst.get(row.part)) for row in rows)
+        named.setdefault(finding.part, number)
+        for part in COVERS.get(finding.key, ()):
+            covered.setdefault(part, number)
+    judged = (_judge(row, worst.get(row.part)) for row in rows)
+    return tuple(_numbered(row, named.get(row.part) or covered.get(row.part, 0)) for row in judged)
 
 
 def _judge(row: Row, verdict: Verdict | None) -> Row:
@@ -87,9 +105,15 @@ def _judge(row: Row, verdict: Verdict | None) -> Row:
     return replace(row, verdict=verdict)
 
 
+def _numbered(row: Row, number: int) -> Row:
+    """Refer a row that is not well to the finding that mends it."""
+    return row if row.verdict == "ok" else replace(row, see=number)
+
+
 def _row(part: str, found: str, verdict: Verdict | None = None, where: str = "") -> Row:
     """Make a row; nothing found means missing."""
-    return Row(part, PURPOSES[part], found or "not found", verdict or ("ok" if found else "missing"), where)
+    group, purpose = PARTS[part]
+    return Row(part, purpose, found or "not found", verdict or ("ok" if found else "missing"), where, group)
 
 
 def _driver(facts: Facts) -> Row:
@@ -161,7 +185,7 @@ def _cudnn(facts: Facts) -> Row:
         return _row("cuDNN", "does not load" if copies else "", "broken" if copies else None)
     told = f"{number // 10000}.{number // 100 % 100}.{number % 100}"
     place = PLACES.get(str(facts.get("cudnn", "found_via")), "system")
-    idle = ", starts only with a GPU" if facts.get("cudnn", "status") and not facts.gpus else ""
+    idle = ", waits for a GPU" if facts.get("cudnn", "status") and not facts.gpus else ""
     return _row("cuDNN", f"{told}, {place}{idle}", where=path)
 
 
@@ -184,7 +208,7 @@ def _cache(facts: Facts) -> Row:
 
 def _fork(facts: Facts) -> Row:
     method = facts.process.start_method
-    hazard = "fork; use spawn once CUDA is in use" if method == "fork" else method
+    hazard = "fork; after CUDA, only spawn works" if method == "fork" else method
     return _row("Fork", hazard, "note" if method == "fork" else "ok")
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from typing import Any
 
-from xpu._doctor._model import HEADINGS, WIDTHS, Report, as_text
+from xpu._doctor._model import INDENT, WIDTHS, Report, as_text, cell, grouped
 
-COLOURS = {"ok": "green", "note": "cyan", "missing": "yellow", "broken": "bold red"}
+LOOKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "missing": ("–", "yellow"), "broken": ("✗", "bold red")}
+WIDE = len(INDENT) + sum(WIDTHS) + 2 * (len(WIDTHS) - 1)  # columns; a narrower terminal goes without the purposes
 
 
 def show(report: Report, as_json: bool) -> None:
@@ -22,29 +25,56 @@ def show(report: Report, as_json: bool) -> None:
     """
     if as_json:
         print(json.dumps(report.to_dict(), indent=2))
-    elif sys.stdout.isatty():
-        _in_colour(report)
+    elif sys.stdout.isatty() and _can_mark():
+        in_colour(report)
     else:
-        print(as_text(report))
+        encoding = sys.stdout.encoding or "utf-8"
+        print(as_text(report).encode(encoding, "replace").decode(encoding))
 
 
-def _in_colour(report: Report) -> None:
+def _can_mark() -> bool:
+    """Whether the terminal's encoding has the marks."""
+    try:
+        "".join(mark for mark, _ in LOOKS.values()).encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def in_colour(report: Report, console: Any = None) -> None:
+    """Print a report in colour.
+
+    Parameters
+    ----------
+    report : Report
+        The diagnosis.
+    console : rich.console.Console, optional
+        Where to; the standard output.
+    """
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for heading, width in zip(HEADINGS, WIDTHS, strict=True):
-        least = width if heading in ("Part", "Verdict") else None
-        table.add_column(heading, no_wrap=True, min_width=least, max_width=width)
-    for row in report.rows:
-        verdict = Text(row.verdict, style=COLOURS[row.verdict])
-        table.add_row(Text(row.part), Text(row.purpose), Text(row.found), verdict)
-    console = Console(highlight=False)
-    console.print(table)
+    console = console or Console(highlight=False)
+    for line in _lines(report, console.width >= WIDE):
+        # Never wrapped, so that commands can be copied.
+        console.print(Text.assemble(*line), soft_wrap=True)
+
+
+def _lines(report: Report, wide: bool) -> Iterator[list[tuple[str, str]]]:
+    """Lay the report out as lines of (text, style)."""
+    part, purpose, found, _ = WIDTHS
+    for group, rows in grouped(report.rows):
+        yield [(group, "bold underline")]
+        for row in rows:
+            mark, style = LOOKS[row.verdict]
+            quiet = "dim" if row.verdict == "missing" else ""
+            line = [(f"{mark} ", style), (cell(row.part, part), quiet or "bold"), ("  ", "")]
+            line += [(cell(row.purpose, purpose), "dim"), ("  ", "")] if wide else []
+            yield [*line, (cell(row.found, found), quiet), ("  ", ""), (row.told, style)]
+        yield []
     for number, finding in enumerate(report.findings, 1):
-        console.print(Text(f"\n{number}. {finding.part}: {finding.cause}"))
-        if finding.mend:  # never wrapped, so that it can be copied
-            console.print(Text("   mend:  "), Text(finding.mend, style="bold"), sep="", soft_wrap=True)
-    style = "bold green" if report.usable else "bold yellow"
-    console.print(Text("\n" + report.summary, style=style))
+        yield [(f"{number}. ", "bold"), (f"{finding.part}: ", "bold"), (finding.cause, "")]
+        if finding.mend:
+            yield [("   run:  ", "dim"), (finding.mend, "bold cyan")]
+        yield []
+    yield [(report.summary, "bold green" if report.usable else "bold yellow")]

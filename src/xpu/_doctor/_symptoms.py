@@ -78,7 +78,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         key="no-card",
         part="GPU",
         cause="this machine has no NVIDIA GPU; xpu computes on the CPU. What one would bring:",
-        mend="XPU_PRETEND=h200 xpu run --profile SCRIPT",
+        mend="xpu whatif SCRIPT --gpu h200",
         fact=checks.no_card,
     ),
     Symptom(
