@@ -433,7 +433,11 @@ def _read_alone(view: View, target: Backend) -> Raw:
     source = HOST if CPU in valid else backend(next(iter(valid)))
     if source is HOST:
         return lift(view.raw(HOST), target)
-    compact = source.compact(view.raw(source))
+    try:
+        compact = source.compact(view.raw(source))
+    except source.out_of_memory:  # not even for the elements by themselves: the whole block goes
+        view.block.ensure(HOST)
+        return view.raw(HOST) if target is HOST else lift(view.raw(HOST), target)
     host = lower(compact, source)
     return host if target is HOST else lift(host, target)
 

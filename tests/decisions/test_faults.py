@@ -53,6 +53,14 @@ def test_a_fragmented_device_gives_its_pool_back():
     assert {e.device for e in p.events} == {"pretend:0"}
 
 
+def test_one_element_can_be_read_off_a_full_device():
+    with faults(memory=80_000), xpu.config(device="pretend", on_fallback="raise"):
+        x = xpu.asarray(np.arange(10_000.0))
+        x += 1
+        assert x[7] == 8.0
+        assert x[5:8].tolist() == [6.0, 7.0, 8.0]
+
+
 def test_what_does_not_fit_at_all_runs_on_the_cpu():
     with xpu.config(device="cpu"):
         x = xpu.asarray(np.arange(10_000.0))

@@ -136,6 +136,18 @@ def test_no_page_locked_memory_left(world, owner):
     assert took is False
 
 
+def test_a_refused_copy_gives_its_buffer_back(world, owner):
+    class Refusing(Root):
+        def set(self, host, stream):
+            raise streams.CUDARuntimeError(700)
+
+    pool = StagingPool(lambda n: np.empty(n, np.uint8), limit=1 << 16)
+    lanes = streams.StreamLanes(owner, pool)
+    with pytest.raises(streams.CUDARuntimeError):
+        lanes.run("up", None, lambda: owner.staging.upload(Refusing(8), np.ones(8, np.uint8)))
+    assert pool.take(8) is not None  # the limit is one buffer
+
+
 def test_the_pool_is_one_for_the_process():
     assert streams.staging_pool() is streams.staging_pool()
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import cupy
@@ -85,8 +86,9 @@ class StreamLanes:
         stream = cupy.cuda.get_current_stream()
         locked = buffer[: host.nbytes]
         locked[...] = host
-        root[: host.nbytes].set(locked, stream=stream)
-        self._flying.append((stream.record(), buffer, None))
+        with self._given_back(buffer):
+            root[: host.nbytes].set(locked, stream=stream)
+            self._flying.append((stream.record(), buffer, None))
         return True
 
     def download(self, root: Raw, host: np.ndarray[Any, Any]) -> bool:
@@ -95,9 +97,19 @@ class StreamLanes:
         if buffer is None:
             return False
         stream = cupy.cuda.get_current_stream()
-        root[: host.nbytes].get(stream=stream, out=buffer[: host.nbytes], blocking=False)
-        self._flying.append((stream.record(), buffer, host))
+        with self._given_back(buffer):
+            root[: host.nbytes].get(stream=stream, out=buffer[: host.nbytes], blocking=False)
+            self._flying.append((stream.record(), buffer, host))
         return True
+
+    @contextmanager
+    def _given_back(self, buffer: Any) -> Iterator[None]:
+        """Return a region in which a copy is queued; a buffer whose copy was refused is free again."""
+        try:
+            yield
+        except CUDARuntimeError:
+            self._pool.give(buffer)
+            raise
 
     def _buffer(self, nbytes: int) -> Any:
         """Return a staging buffer; None where the pool or the system has none left."""

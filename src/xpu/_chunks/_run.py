@@ -20,7 +20,7 @@ from xpu._chunks._scheme import Cut
 from xpu._config import Recorder, Settings, config, instead
 from xpu._dispatch import call
 from xpu._op import OPS
-from xpu._pipeline._feed import pipeline
+from xpu._pipeline._feed import piped
 from xpu._trace import Event
 from xpu._transfer import lift
 from xpu._wrap import own
@@ -29,6 +29,7 @@ from xpu.errors import DeviceLostError, FallbackError, FallbackWarning, text, wa
 __all__ = ["run"]
 
 Host = np.ndarray[Any, Any]
+DEPTH = 2  # pieces on their way
 
 
 class _Inside(Recorder):
@@ -189,9 +190,7 @@ class _Pass:
             with config(on_fallback="raise"):  # what fails is not hidden from here
                 return work(batch)
 
-        with config(device=str(self._target.device)):
-            results = pipeline(aloud, source)
-        for parts in results:
+        for parts in piped(aloud, source, DEPTH, self._target, strict=True):
             yield [_on_host(part) for part in parts]
 
     def _rest(self, raws: Sequence[Host], gather: Gather, done: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from xpu._doctor._model import INDENT, WIDTHS, Report, as_text, cell, grouped
 
-LOOKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "missing": ("–", "yellow"), "broken": ("✗", "bold red")}
+LOOKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "missing": ("-", "yellow"), "broken": ("✗", "bold red")}
 WIDE = len(INDENT) + sum(WIDTHS) + 2 * (len(WIDTHS) - 1)  # columns; a narrower terminal goes without the purposes
 
 

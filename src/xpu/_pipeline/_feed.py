@@ -7,24 +7,26 @@ lies on the device are kept until the last copy that reads it has ended, for mem
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from xpu._backends import HOST, Backend, accelerator, backend_of, machine_for
-from xpu._block import Handle, devices_of, read
+from xpu._backends import Backend, accelerator, machine_for
+from xpu._backends._lost import lose, lost, tell
 from xpu._config import Recorder, config, current, listening
-from xpu._device import CPU
-from xpu._ops import creation
+from xpu._pipeline._batches import Full, NoRoom, brought_back, nbytes_of, on_device, on_host
 from xpu._pipeline._lanes import Lanes, lanes_for
 from xpu._trace import Event, user_line
-from xpu._transfer import ledger, lift, lower
-from xpu._wrap import own
+from xpu._transfer import ledger
 from xpu.errors import text
 
-__all__ = ["pipeline", "prefetch"]
+__all__ = ["piped", "pipeline", "prefetch"]
+
+Results = Generator[Any, None, None]
+_END: Any = object()
 
 
 def prefetch(batches: Iterable[Any], depth: int = 2) -> Iterator[Any]:
@@ -58,7 +60,7 @@ def prefetch(batches: Iterable[Any], depth: int = 2) -> Iterator[Any]:
     """
     source = _checked("prefetch", batches, depth)
     target = accelerator(current())
-    return map(_on_host, source) if target is None else _prefetched(source, depth, target)
+    return map(on_host, source) if target is None else _prefetched(source, depth, target)
 
 
 def pipeline(
@@ -111,14 +113,14 @@ def pipeline(
     if not callable(f):
         raise TypeError(text("pipeline", f"f must be callable, got {type(f).__name__}", "Pass a function of a batch."))
     source = _checked("pipeline", batches, depth)
-    if progress:
-        source = _with_bar(source, batches)
     target = accelerator(current())
     if target is None:
-        return (f(_on_host(batch)) for batch in source)
-    if current().device == "auto":
-        return _chosen(f, source, depth, target)
-    return _piped(f, source, depth, target)
+        results = (f(on_host(batch)) for batch in source)
+    elif current().device == "auto":
+        results = _chosen(f, source, depth, target)
+    else:
+        results = piped(f, source, depth, target)
+    return _with_bar(results, batches) if progress else results
 
 
 def _checked(name: str, batches: Iterable[Any], depth: int) -> Iterator[Any]:
@@ -131,86 +133,85 @@ def _checked(name: str, batches: Iterable[Any], depth: int) -> Iterator[Any]:
         raise TypeError(text(name, problem, "Pass a list or generator of arrays.")) from None
 
 
-def _with_bar(source: Iterator[Any], batches: Any) -> Iterator[Any]:
+def _with_bar(results: Results, batches: Any) -> Results:
     from rich.console import Console  # only for someone who wants to watch
-    from rich.progress import track
+    from rich.progress import Progress
 
     total = len(batches) if hasattr(batches, "__len__") else None
-    yield from track(source, "batches", total=total, console=Console(stderr=True))
-
-
-# ----------------------------------------------------------------------------- structures of arrays
-
-
-def _mapped(batch: Any, change: Callable[[Any], Any]) -> Any:
-    """Apply `change` to every array of a batch."""
-    if isinstance(batch, Mapping):
-        return {key: _mapped(value, change) for key, value in batch.items()}
-    if isinstance(batch, (tuple, list)):
-        items = [_mapped(value, change) for value in batch]
-        return type(batch)(*items) if hasattr(batch, "_fields") else type(batch)(items)
-    return change(batch) if isinstance(batch, (Handle, np.ndarray)) or backend_of(batch) is not None else batch
-
-
-def _on_host(batch: Any) -> Any:
-    return _mapped(batch, lambda a: a if isinstance(a, Handle) else creation.asarray(a))
-
-
-def _on_device(batch: Any, target: Backend) -> Any:
-    def change(array: Any) -> Any:
-        if isinstance(array, Handle):
-            if target.device in devices_of(array):
-                return array
-            array = read(array, HOST)
-        return own(lift(np.asarray(array), target), scalar=False) if array.dtype.kind in "biufc" else _on_host(array)
-
-    return _mapped(batch, change)
-
-
-def _brought_back(result: Any, target: Backend) -> Any:
-    def change(array: Any) -> Any:
-        if not isinstance(array, Handle) or CPU in devices_of(array):
-            return array
-        return own(lower(read(array, target), target), scalar=False)
-
-    return _mapped(result, change)
+    with closing(results), Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("batches", total=total)
+        for result in results:
+            bar.advance(task)
+            yield result
 
 
 # ----------------------------------------------------------------------------- running
 
 
-def _prefetched(source: Iterator[Any], depth: int, target: Backend) -> Iterator[Any]:
+def _prefetched(source: Iterator[Any], depth: int, target: Backend) -> Results:
     lanes = lanes_for(target)
     waiting: deque[tuple[Any, Any]] = deque()
+    caught = _Caught()
     try:
-        for batch in source:
-            # Memory that the caller let go may be given to this copy: it waits for what reads it.
-            waiting.append(lanes.run("up", lanes.here(), partial(_on_device, batch, target)))
+        while caught.error is None:
+            batch = _END
+            with caught:
+                batch = next(source, _END)
+            if batch is _END:
+                break
+            try:
+                waiting.append(_staged(batch, target, lanes, "wait" if waiting else "settle"))
+            except NoRoom:  # what is ahead goes out first
+                while waiting:
+                    yield _finished(waiting, lanes)
+                waiting.append(_staged(batch, target, lanes, "settle"))
             if len(waiting) > depth - 1:
-                staged, mark = waiting.popleft()
-                lanes.finish(mark)
-                yield staged
+                yield _finished(waiting, lanes)
         while waiting:
-            staged, mark = waiting.popleft()
-            lanes.finish(mark)
-            yield staged
+            yield _finished(waiting, lanes)
+        if caught.error is not None:
+            raise caught.error
     finally:
+        caught.error = None
         waiting.clear()
-        lanes.close()
+        _closed(lanes, target)
 
 
-def _piped(f: Callable[[Any], Any], source: Iterator[Any], depth: int, target: Backend) -> Iterator[Any]:
+def piped(
+    f: Callable[[Any], Any], source: Iterator[Any], depth: int, target: Backend, *, strict: bool = False
+) -> Results:
+    """Yield what `f` made of each batch on a device, in order.
+
+    Parameters
+    ----------
+    f, source, depth
+        As for `pipeline`.
+    target : Backend
+        The device's.
+    strict : bool, optional
+        What goes wrong with a copy is raised as it is, and no batch stays on the host.
+    """
     lanes = lanes_for(target)
-    waiting: deque[tuple[Any, Any, Any]] = deque()
+    waiting: deque[tuple[Any, ...]] = deque()
     start, moved, count = target.seconds(), ledger.nbytes, ledger.count
     caught = _Caught()
     try:
         while caught.error is None:
+            batch, refused = _END, False
             with caught:
                 batch = next(source, _END)
                 if batch is _END:
                     break
-                waiting.append(_queued(f, batch, target, lanes))
+                full: Full = "raise" if strict else "wait" if waiting else "settle"
+                try:
+                    waiting.append(_queued(f, batch, target, lanes, full))
+                except NoRoom:
+                    refused = True
+            if refused:  # the batches on their way go out first
+                while waiting:
+                    yield _finished(waiting, lanes)
+                with caught:
+                    waiting.append(_queued(f, batch, target, lanes, "settle"))
             if len(waiting) > depth:
                 yield _finished(waiting, lanes)
         while waiting:
@@ -219,32 +220,58 @@ def _piped(f: Callable[[Any], Any], source: Iterator[Any], depth: int, target: B
             raise caught.error
     finally:
         caught.error = None  # its traceback holds this frame, and with it memory on the device
-        lanes.close()
         waiting.clear()
+        _closed(lanes, target)
         _record(target, lanes, target.seconds() - start, ledger.nbytes - moved, ledger.count - count)
 
 
-def _queued(f: Callable[[Any], Any], batch: Any, target: Backend, lanes: Lanes) -> tuple[Any, Any, Any]:
+def _staged(batch: Any, target: Backend, lanes: Lanes, full: Full) -> tuple[Any, Any]:
+    """Queue a batch's copy to the device; return it there and the mark of the copy's end.
+
+    On a device that was lost, batches stay on the host, and there is no mark.
+    """
+    if target.device not in lost:
+        try:
+            # What the caller has queued so far comes first: f may read arrays that are still being computed, and
+            # memory that the caller let go may be given to this copy.
+            return lanes.run("up", lanes.here(), partial(on_device, batch, target, full))
+        except target.lost as error:
+            if full == "raise":
+                raise
+            lose(target.device, str(error))
+    tell(target.device)
+    return on_host(batch), None
+
+
+def _queued(f: Callable[[Any], Any], batch: Any, target: Backend, lanes: Lanes, full: Full) -> tuple[Any, ...]:
     """Queue one batch on the three lanes; return its result, the mark of its end and what to keep till then."""
+    staged, there = _staged(batch, target, lanes, full)
 
     def compute() -> Any:
         with config(device=str(target.device)):
             return f(staged)
 
-    # What the caller has queued so far comes first: f may read arrays that are still being computed.
-    staged, there = lanes.run("up", lanes.here(), lambda: _on_device(batch, target))
+    if target.device in lost:
+        return compute(), None, None
     made, done = lanes.run("compute", there, compute)
-    result, back = lanes.run("down", done, lambda: _brought_back(made, target))
+    if target.device in lost:
+        return brought_back(made, target), None, None
+    result, back = lanes.run("down", done, lambda: brought_back(made, target))
     return result, back, (staged, made)
 
 
-def _finished(waiting: deque[tuple[Any, Any, Any]], lanes: Lanes) -> Any:
-    result, mark, _ = waiting.popleft()
-    lanes.finish(mark)
+def _finished(waiting: deque[Any], lanes: Lanes) -> Any:
+    """Wait for the first of what is on its way, and hand it out; a mark of None is past."""
+    result, mark, *_ = waiting.popleft()
+    if mark is not None:
+        lanes.finish(mark)
     return result
 
 
-_END: Any = object()
+def _closed(lanes: Lanes, target: Backend) -> None:
+    """Wait for what is queued; a lost device does not answer."""
+    if target.device not in lost:
+        lanes.close()
 
 
 class _Caught:
@@ -271,44 +298,32 @@ class _Predictions(Recorder):
         self.seconds += event.predicted
 
 
-def _chosen(f: Callable[[Any], Any], source: Iterator[Any], depth: int, target: Backend) -> Iterator[Any]:
+def _chosen(f: Callable[[Any], Any], source: Iterator[Any], depth: int, target: Backend) -> Results:
     """Run one batch on each device, and the rest where a batch takes less."""
-    first = next(source, None)
-    if first is None:
+    first = next(source, _END)
+    if first is _END:
         return
     here, there = _Predictions(), _Predictions()
     with config(device="cpu"), listening(here):
-        result = f(_on_host(first))
+        result = f(on_host(first))
     yield result
-    second = next(source, None)
-    if second is None:
+    second = next(source, _END)
+    if second is _END:
         return
-    into, out = _nbytes(second), _nbytes(result)
+    into, out = nbytes_of(second), nbytes_of(result)
     with listening(there):
-        made = list(_piped(f, iter([second]), depth, target))
+        made = list(piped(f, iter([second]), depth, target))
     yield from made
     machine = machine_for(target)
     up = machine.to_device.seconds(into, pinned=True)
     down = machine.to_host.seconds(out, pinned=True)
     if max(up, there.seconds, down) < here.seconds:
-        yield from _piped(f, source, depth, target)
+        yield from piped(f, source, depth, target)
         return
     for batch in source:
         with config(device="cpu"):
-            result = f(_on_host(batch))
+            result = f(on_host(batch))
         yield result
-
-
-def _nbytes(batch: Any) -> int:
-    total = 0
-
-    def count(array: Any) -> Any:
-        nonlocal total
-        total += array.nbytes
-        return array
-
-    _mapped(batch, count)
-    return total
 
 
 def _record(target: Backend, lanes: Lanes, total: float, moved: int, transfers: int) -> None:
