@@ -25,7 +25,7 @@ class _Copying(dict[Op, Op]):
 
     def __missing__(self, op: Op) -> Op:
         fields = {name: getattr(op, name) for name in Op.__slots__}
-        self[op] = Op(**{**fields, "view": False, "kind": "copy", "keeps_0d": True})
+        self[op] = Op(**{**fields, "view": False, "kind": "copy"})
         return self[op]
 
 
@@ -116,6 +116,7 @@ _MAY_COPY: dict[str, Callable[..., bool]] = {
     "imag": lambda a: a.dtype.kind == "c",
     "meshgrid": lambda *a, **k: False,
     "diag": lambda a, k=0: a.ndim == 2,
+    "flip": lambda a, axis=None: a.ndim > 0,  # else its element, as a scalar
     "unstack": lambda a, axis=0: a.ndim > 1,  # else elements, which have to be read
     "asarray": lambda a, dtype=None, order=None, **k: (
         (dtype is None or np.dtype(dtype) == a.dtype) and order in (None, "K", "A") and k.get("copy") is not True

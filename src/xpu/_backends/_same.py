@@ -41,7 +41,7 @@ def as_numpy(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
         `function` itself where it never differs.
     """
     guard = _GUARDS.get(op.name)
-    if op.kind == "elementwise":
+    if op.kind == "elementwise" and (op.name in _POINTWISE or getattr(op.host, "signature", "none") is None):
         return _elementwise(function, guard)
     if guard is None:
         return function
@@ -55,6 +55,14 @@ def as_numpy(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # ----------------------------------------------------------------------------- order of elements
+
+
+# Functions that work on each element alone, as ufuncs without a signature do. `diff`, `cross` or `outer`, priced as
+# elementwise functions are, do not: an axis means something to them.
+_POINTWISE = frozenset(
+    {"angle", "around", "clip", "fix", "i0", "iscomplex", "isclose", "isneginf", "isposinf", "isreal", "nan_to_num"}
+    | {"round", "sinc"}
+)
 
 
 def _elementwise(function: Callable[..., Any], guard: Guard | None) -> Callable[..., Any]:

@@ -278,7 +278,7 @@ def function(name: str, kind: str, count: Count | None = None, **fields: Any) ->
 
 def view(name: str, **fields: Any) -> Function:
     """Make a function whose result is a view: it stays where its operand is."""
-    return function(name, "copy", view=True, keeps_0d=True, **fields)
+    return function(name, "copy", **{"view": True, "keeps_0d": True, **fields})
 
 
 def is_array(value: Any) -> bool:

@@ -1,0 +1,75 @@
+"""Every row that can run on a GPU, a hundred drawn calls on every device: NumPy's answer, within the budget."""
+
+import os
+import warnings
+
+import drawn_calls
+import numpy as np
+import pytest
+
+import xpu
+
+EXAMPLES = int(os.environ.get("XPU_CALLS", "100"))
+
+
+@pytest.mark.parametrize("name", drawn_calls.NAMES)
+def test_drawn_calls_agree(name):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, of what is drawn
+        for seed in range(EXAMPLES):
+            found = drawn_calls.difference(name, seed)
+            assert not found, f"{name}, seed {seed}: {found}"
+
+
+def test_most_draws_are_calls_that_numpy_accepts():
+    """A line of the table that only draws mistakes tests nothing."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in drawn_calls.NAMES:
+            accepted = 0
+            for seed in range(20):
+                how, args, keywords, _ = drawn_calls.draw(name, seed)
+                try:
+                    how(np, *args, **keywords)
+                    accepted += 1
+                except drawn_calls.REFUSALS:
+                    pass
+            assert accepted >= 6, name
+
+
+@pytest.mark.parametrize("wrong", [lambda x: np.cos(x) + 1e-9, lambda x: np.cos(x)[..., None], lambda x: -np.cos(x)])
+def test_a_wrong_device_is_found(wrong, monkeypatch):
+    from xpu._backends import backend
+    from xpu._device import parse
+
+    monkeypatch.setattr(backend(parse("pretend")), "overrides", {"cos": wrong})
+    with np.errstate(all="ignore"):
+        assert any(drawn_calls.difference("cos", seed).startswith("pretend: ") for seed in range(10))
+
+
+# ----------------------------------------------------------------------------- what the drawn calls found
+
+TWO = {"cross", "outer", "linalg.cross", "linalg.outer", "polyval"}
+
+
+@pytest.mark.parametrize("name", ["diff", "ediff1d", "gradient", *sorted(TWO)])
+def test_axes_mean_the_same_in_fortran_order(policy, name):
+    """They were taken for elementwise functions, and given the transposed array."""
+    base = (np.arange(9.0) ** 2).reshape(3, 3)
+    function, theirs = drawn_calls.follow(xpu, name), drawn_calls.follow(np, name)
+    count = 2 if name in TWO else 1
+    x = xpu.asarray(base) + 0
+    if name == "linalg.outer":
+        made, expected = function(x.T[0], x.T[1]), theirs(base.T[0], base.T[1])
+    else:
+        made, expected = function(*[x.T] * count), theirs(*[base.T] * count)
+    for got, wanted in zip(made, expected, strict=True):
+        np.testing.assert_array_equal(np.asarray(got), wanted)
+
+
+def test_results_without_axes_are_of_numpys_type(policy):
+    x = xpu.asarray(np.array(3.0))
+    assert type(xpu.flip(x)) is xpu.scalar
+    assert type(xpu.roll(x, 1)) is xpu.ndarray
+    if hasattr(np, "unstack"):
+        assert [type(s) for s in xpu.unstack(xpu.asarray(np.arange(2.0)))] == [xpu.scalar] * 2
