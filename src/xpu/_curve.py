@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 __all__ = ["Curve"]
 
+_TOLD = 1.5  # times the latency: from there on seconds tell of the work
+
 
 class Curve:
     """Seconds as a function of work, in straight pieces between knots.
@@ -23,7 +25,7 @@ class Curve:
     2e-06
     """
 
-    __slots__ = ("_seconds", "_slopes", "_work", "knots")
+    __slots__ = ("_least", "_seconds", "_slopes", "_work", "knots")
 
     def __init__(self, knots: Sequence[tuple[float, float]]) -> None:
         self.knots = tuple((float(w), float(s)) for w, s in knots)
@@ -34,11 +36,19 @@ class Curve:
         self._work = (0.0, *(w for w, _ in self.knots))
         self._seconds = (self.knots[0][1], *(s for _, s in self.knots))
         self._slopes = (0.0, *slopes)
+        (first, latency), *more = self.knots
+        rates = ((s - latency) / (w - first) for w, s in more if s > _TOLD * latency)
+        self._least = min(rates, default=self._slopes[-1])
 
     def at(self, work: float) -> float:
         """Return the seconds for this much work (not negative)."""
         i = bisect_right(self._work, work) - 1
         return self._seconds[i] + self._slopes[i] * (work - self._work[i])
+
+    @property
+    def least(self) -> float:
+        """Seconds an operation takes at the best rate of all, latency apart: what caches do not slow down."""
+        return self._least
 
     def scaled(self, work: float, seconds: float = 1.0) -> Curve:
         """Return the curve stretched along either axis."""

@@ -56,7 +56,8 @@ class Work(NamedTuple):
     """What one call does: its cost class, arithmetic dtype, bytes touched, operations, and its row's name.
 
     `loops` counts the inner loops that the host starts, over `row` bytes each: 0 where elements are gone
-    through in one.
+    through in one. `share` is the part of the memory traffic that is left where operands are repeated
+    (broadcast, scalars): they are read once, and from a cache after that.
     """
 
     kind: str
@@ -66,6 +67,7 @@ class Work(NamedTuple):
     op: str = ""
     loops: float = 0.0
     row: float = 0.0
+    share: float = 1.0
 
 
 def bucket(work: Work) -> tuple[str, str, int]:
@@ -162,38 +164,69 @@ def arithmetic_dtype(operands: Sequence[Shaped]) -> np.dtype[Any]:
 def _by_elements(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
     """Elementwise: read every operand, write one result of the size they broadcast to."""
     dtype = arithmetic_dtype(operands)
-    largest, loops = _broadcast(operands) if op.kind == "elementwise" else (None, 0)
-    if largest is None:
+    shape = _common_shape(operands) if op.kind == "elementwise" else None
+    if shape is None:
         largest = max((o.size for o in operands), default=1)
-    moved = sum(o.nbytes for o in operands) + largest * dtype.itemsize
-    row = max(o.shape[-1] for o in operands if o.shape) * dtype.itemsize if loops else 0
-    return Work(op.kind, dtype, moved, largest * op.weight, op.name, loops, row)
+        moved = sum(o.nbytes for o in operands) + largest * dtype.itemsize
+        return Work(op.kind, dtype, moved, largest * op.weight, op.name)
+    size = math.prod(shape)
+    written = size * dtype.itemsize
+    moved, spared, repeated = written, 0, 0
+    if isinstance(op.host, np.ufunc):
+        spared = max(0, op.host.nin - len(operands)) * written  # Python numbers among the arguments
+    for o in operands:
+        own = math.prod(o.shape)
+        moved += own * o.dtype.itemsize
+        if own < size:
+            spared += (size - own) * o.dtype.itemsize
+            repeated += own > 1
+    traffic = moved + written  # what is written is fetched first
+    if not repeated:
+        share = traffic / (traffic + spared) if spared else 1.0
+        return Work(op.kind, dtype, moved, size * op.weight, op.name, 0.0, 0.0, share)
+    run = _run(operands, shape)
+    row = run * dtype.itemsize
+    if 2 * run > _BUFFER:
+        row = 0  # used as it lies: again and again from the second cache, at about half the price
+        half = sum(size * o.dtype.itemsize for o in operands if 1 < math.prod(o.shape) < size and o.shape[-1] != 1) / 2
+        spared, traffic = spared - half, traffic + half
+    share = traffic / (traffic + spared)
+    return Work(op.kind, dtype, moved, size * op.weight, op.name, repeated * (size // run), row, share)
 
 
-def _broadcast(operands: Sequence[Shaped]) -> tuple[int | None, int]:
-    """Return the size of the result and the inner loops; None where shapes do not broadcast.
+# NumPy copies repeated operands to a buffer of so many elements, if two rows go in; longer rows are used as they lie.
+_BUFFER = 8192
 
-    A loop is counted for each operand that is repeated along it.
-    """
+
+def _common_shape(operands: Sequence[Shaped]) -> tuple[int, ...] | None:
+    """Return the shape that operands broadcast to; None where they do not."""
     shape: tuple[int, ...] = ()
-    mixed = False
     for operand in operands:
         other = operand.shape
-        if other and other != shape:
-            if not shape:
-                shape = other
-                continue
-            mixed = True
-            short, long = sorted((shape, other), key=len)
-            short = (1,) * (len(long) - len(short)) + short
-            if any(a != b and a != 1 and b != 1 for a, b in zip(short, long, strict=True)):
-                return None, 0
-            shape = tuple(b if a == 1 else a for a, b in zip(short, long, strict=True))
-    size = math.prod(shape)
-    if not mixed:
-        return size, 0
-    repeated = sum(o.shape != shape and o.size > 1 for o in operands)
-    return size, repeated * (size // max(1, shape[-1]))
+        if other == shape or not other:
+            continue
+        if not shape:
+            shape = other
+            continue
+        short, long = sorted((shape, other), key=len)
+        short = (1,) * (len(long) - len(short)) + short
+        if any(a != b and a != 1 and b != 1 for a, b in zip(short, long, strict=True)):
+            return None
+        shape = tuple(b if a == 1 else a for a, b in zip(short, long, strict=True))
+    return shape
+
+
+def _run(operands: Sequence[Shaped], shape: tuple[int, ...]) -> int:
+    """Return the length of an inner loop: the last axes, as long as the same operands are repeated along them."""
+    run, before = 1, None
+    for axis in range(1, len(shape) + 1):
+        length = shape[-axis]
+        if length != 1:
+            repeated = [len(o.shape) < axis or o.shape[-axis] != length for o in operands]
+            if before is not None and repeated != before:
+                break
+            run, before = run * length, repeated
+    return max(1, run)
 
 
 def by_outer(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:

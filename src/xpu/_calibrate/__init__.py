@@ -18,7 +18,7 @@ from xpu._backends import Backend, automatic, forget_machines
 from xpu._calibrate._card import LINK_SIZES, link, time_on_card, with_warmup
 from xpu._calibrate._fit import Series, fit, quieter, steadied
 from xpu._calibrate._host import Loops, Memory, looks_far, time_probe
-from xpu._calibrate._probes import CODES, Probe, probes
+from xpu._calibrate._probes import CODES, COMMON, Probe, probes
 from xpu._calibrate._steps import Progress, Step, perform
 from xpu._calibrate._timing import CalibrationError, Clock, settle_memory
 from xpu._machine import Machine
@@ -69,6 +69,7 @@ def measure(
 
 
 _MEMORY_EVERY = 200  # probes
+_LIGHT = frozenset({"elementwise", "reduction", "copy"})  # cost classes that caches decide
 
 
 def _host(
@@ -99,10 +100,13 @@ def _host(
             steps.append(Step(probe.name, timing(probe, look)))
         return steps
 
-    # Time that is left over goes into what was disturbed, then into far looks, then into everything again.
+    # Time that is left over goes into a second look at common dtypes, for caches are shared and addresses a matter of
+    # luck; then into the others, which common ones predict as well, into far looks, and into everything again.
+    common, rare = ([p for p in wanted if (p.code in COMMON) is here] for here in (True, False))
     far = [probe for probe in wanted if looks_far(probe)]
-    rounds = (("first", wanted), ("disturbed", wanted), ("far", far), ("again", wanted))
-    perform([step for look, some in rounds for step in round_(look, some)], seconds, limit, progress)
+    light = [probe for probe in common if probe.op.kind in _LIGHT]
+    plan = (("first", common), ("again", light), ("first", rare), ("disturbed", wanted), ("far", far), ("again", wanted))
+    perform([step for look, some in plan for step in round_(look, some)], seconds, limit, progress)
     steady = [steadied(one, clock.best) for one in series.values()]
     found = fit(steady, memory.streams(), start, start.title, start.memory)
     return replace(found, loops=loops.curves()), clock.best

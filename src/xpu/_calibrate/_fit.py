@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xpu._calibrate._roofline import Point, Streams, shaped
 from xpu._calibrate._timing import SLOW
 from xpu._curve import Curve
+from xpu._op import OPS
 from xpu._processor import Processor, Rates, width
 
 __all__ = ["Sample", "Series", "Streams", "fit", "quieter", "steadied"]
@@ -34,17 +36,6 @@ class Series(NamedTuple):
     kind: str
     code: str
     samples: Sequence[Sample]
-
-
-class Streams(NamedTuple):
-    """Seconds to read and to write so many bytes from and to main memory, by one call after another."""
-
-    read: Curve
-    written: Curve
-
-    def seconds(self, read: float, written: float) -> float:
-        """Predict a call that only moves memory."""
-        return (self.read.at(read) if read else 0.0) + (self.written.at(written) if written else 0.0)
 
 
 def quieter(first: Series, second: Series) -> Series:
@@ -92,7 +83,6 @@ def _better(one: Sample, other: Sample) -> Sample:
 
 # Time grows with the elements alone: the curve may be carried on to sizes that were not timed.
 _LINEAR = frozenset({"elementwise", "reduction", "scan", "copy", "gather", "sort"})
-_CARRY_ON = 4
 # Their time depends on the luck of their pivots.
 _SELECTIONS = frozenset({"partition", "argpartition", "median", "nanmedian", "percentile", "nanpercentile", "quantile"})
 
@@ -162,12 +152,8 @@ def knots(series: Series, streams: Streams | None) -> list[tuple[float, float]]:
         power = min(1.0, max(0.5, math.log(seconds / less) / math.log(ops / fewer)))
         found += [(ops * factor, seconds * factor**power) for factor in (2.0, 4.0, 8.0)]
     if streams is not None and series.kind in _LINEAR and len(found) > 1:
-        last, before = series.samples[-1], found[-2]
-        ops, seconds = found[-1]
-        slope = (seconds - before[1]) / (ops - before[0])
-        for factor in (_CARRY_ON, _CARRY_ON**2, _CARRY_ON**3):
-            moved = streams.seconds(last.read * factor, last.written * factor)
-            found.append((ops * factor, max(seconds + slope * ops * (factor - 1), moved)))
+        points = [Point(s.ops, s.read, s.written, t) for s, t in zip(series.samples, times, strict=True)]
+        return shaped(points, streams, temporaries=not isinstance(OPS[series.op].host, np.ufunc))
     return [k for i, k in enumerate(found) if i == 0 or k[0] > found[i - 1][0]]
 
 

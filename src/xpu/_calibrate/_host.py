@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,17 +9,22 @@ from typing import Any
 import numpy as np
 
 from xpu._backends import HOST
-from xpu._calibrate._fit import Sample, Series, Streams
+from xpu._calibrate._fit import Sample, Series
 from xpu._calibrate._probes import Probe, values
-from xpu._calibrate._timing import Clock
+from xpu._calibrate._roofline import Streams
+from xpu._calibrate._timing import Clock, Timed
 from xpu._curve import Curve
 from xpu._op import Shaped
 
-__all__ = ["STREAM_SIZES", "Loops", "Memory", "looks_far", "operands", "time_probe"]
+__all__ = ["STREAM_BYTES", "Loops", "Memory", "looks_far", "operands", "time_probe"]
 
-STREAM_SIZES = (1 << 14, 1 << 17, 1 << 19, 1 << 21, 1 << 23)  # elements of 8 bytes: 128 KiB to 64 MiB
+# Bytes read and written, closely where caches end; no powers of two, as in `_probes`.
+STREAM_BYTES = tuple(
+    1000 * k for k in (16, 50, 130, 250, 370, 500, 750, 1_000, 1_500, 2_100, 3_000, 4_300, 6_000, 8_500)
+) + tuple(1_000_000 * k for k in (12, 17, 24, 34, 48, 96))
 _LONGEST = 5e-4  # seconds of one call after which a probe grows no further
-_WIDTHS, _ELEMENTS = (4, 500), 32000  # of rows (not a power of two: addresses would collide), and of all of them
+# Of rows (no power of two: addresses would collide), and of all of them: they stay in the second cache.
+_WIDTHS, _ELEMENTS = (4, 500), 48_000
 # Of that: for the other dtypes a shorter look has to do, for there are many.
 _SHARE = {"f8": 1.0, "f4": 0.5, **dict.fromkeys(("i1", "i2", "u2", "u4", "u8", "c8"), 0.1)}
 # A factorisation gains speed with size for long: its small cases say little about its large ones.
@@ -96,50 +100,57 @@ class Loops:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._seconds: dict[str, dict[int, float]] = {}
+        self._found: dict[tuple[str, int], list[Timed]] = {}
 
     def run(self) -> None:
-        """Time a broadcast sum and reductions along the last axis; of several rounds the mean counts."""
+        """Time a broadcast sum and reductions along the last axis; of several rounds at rest the median counts."""
         for width in _WIDTHS:
-            rows, row = values((_ELEMENTS // width, width), "f8"), values(width, "f8")
+            rows, row = values((_ELEMENTS // width, width), "f4"), values(width, "f4")
             for kind, ufunc in (("elementwise", np.add), ("less", np.less)):
                 room = np.empty(rows.shape, ufunc(row[:1], row[:1]).dtype)
-                self._compare(kind, rows, partial(ufunc, rows, row, room), partial(ufunc, rows, rows, room))
+                self._compare(kind, rows, partial(ufunc, rows, row, room), partial(ufunc, rows, row[0], room))
             for kind, reduce in (("reduction", np.sum), ("max", np.max), ("min", np.min)):
                 self._compare(kind, rows, partial(reduce, rows, axis=1), partial(reduce, rows))
 
     def _compare(self, kind: str, rows: Array, in_rows: Callable[[], object], in_one: Callable[[], object]) -> None:
-        extra = max(1e-10, (self._clock.time(in_rows) - self._clock.time(in_one)) / len(rows))
-        known = self._seconds.setdefault(kind, {})
-        known[rows[0].nbytes] = math.sqrt(extra * known.get(rows[0].nbytes, extra))
+        one, more = self._clock.measure(in_one), self._clock.measure(in_rows)
+        extra = max(1e-10, (more.seconds - one.seconds) / len(rows))
+        self._found.setdefault((kind, rows[0].nbytes), []).append(Timed(extra, max(one.pace, more.pace)))
 
     def curves(self) -> dict[str, Curve]:
         """Return per cost class, or operation where it differs, bytes of a row -> seconds on top."""
-        found = {kind: Curve(sorted(known.items())) for kind, known in self._seconds.items()}
+        kinds = dict.fromkeys(kind for kind, _ in self._found)
+        found = {
+            kind: Curve(sorted((n, self._clock.typical(v)) for (k, n), v in self._found.items() if k == kind))
+            for kind in kinds
+        }
         return {**found, **{name: found["less"] for name in _COMPARISONS if "less" in found}}
 
 
 class Memory:
-    """Times main memory: reading, and reading and writing."""
+    """Times caches and main memory: reading, and reading as much as is written, to a fresh result."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._read: dict[int, float] = {}
-        self._written: dict[int, float] = {}
+        self._data = np.full(STREAM_BYTES[-1] // 8, 0.5)
+        self._found: dict[tuple[bool, int], list[Timed]] = {}
 
     def run(self) -> None:
-        """Time every size; of several rounds the least times count."""
-        for size in STREAM_SIZES:
-            data = values(size, "f8")
-            room = np.empty_like(data)  # a thread's fresh memory is not a program's: glibc gives it back at once
-            read = self._clock.time(lambda d=data: d.max(), 0.01)  # type: ignore[misc]
-            both = self._clock.time(lambda d=data, r=room: np.negative(d, r), 0.01)  # type: ignore[misc]
-            read = self._read[data.nbytes] = min(read, self._read.get(data.nbytes, read))
-            written = max(both - read, 0.25 * read)
-            self._written[data.nbytes] = min(written, self._written.get(data.nbytes, written))
+        """Time every size; of several rounds at rest the median counts: neighbours use the same caches at times."""
+        for total in (8, *STREAM_BYTES):
+            for writes in (False, True):
+                data = self._data[: max(1, total // (16 if writes else 8))]
+                timed = self._clock.measure(partial(np.negative if writes else np.max, data), 2e-4)
+                self._found.setdefault((writes, total), []).append(timed)
 
     def streams(self) -> Streams | None:
         """Return what was measured; None before `run`."""
-        if not self._read:
-            return None
-        return Streams(Curve(list(self._read.items())), Curve(list(self._written.items())))
+        return Streams(self._curve(False), self._curve(True)) if self._found else None
+
+    def _curve(self, writes: bool) -> Curve:
+        latency = self._clock.typical(self._found[writes, 8])
+        knots, least = [(0.0, 0.0)], 0.0
+        for total in STREAM_BYTES:
+            least = max(least, self._clock.typical(self._found[writes, total]) - latency)
+            knots.append((float(total), least))
+        return Curve(knots)

@@ -7,6 +7,8 @@ how it is called. Values are chosen so that every function is defined on them.
 from __future__ import annotations
 
 import functools
+import math
+import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +19,12 @@ from xpu._donors import loop_dtype
 from xpu._op import OPS, Op
 from xpu._ops import fourier as fourier  # its rows are in the table once it is loaded
 
-__all__ = ["CODES", "Probe", "probes", "values"]
+__all__ = ["CODES", "COMMON", "Probe", "probes", "values"]
 
 Array = np.ndarray[Any, Any]
 # The common dtypes first. Those of the last row run in loops much like those before; they come last.
-CODES = ("f8", "f4", "i8", "f2", "i4", "b1", "u1", "c16") + ("i1", "i2", "u2", "u4", "u8", "c8")
+COMMON = ("f8", "f4", "i8", "f2", "i4", "b1", "u1", "c16")
+CODES = COMMON + ("i1", "i2", "u2", "u4", "u8", "c8")
 # No powers of two: arrays of such sizes lie so that their addresses collide in the caches.
 ELEMENTS = (1, 1000, 8000, 30_000, 120_000, 500_000, 2_000_000)
 SIDES = (1, 4, 16, 36, 70, 130, 260, 520)
@@ -46,24 +49,59 @@ class Probe:
 @functools.lru_cache(maxsize=256)
 def values(n: int | tuple[int, ...], code: str, seed: int = 0) -> Array:
     """Return n values of a dtype on which every function of the table is defined (acosh apart)."""
-    rng = np.random.default_rng(seed)
     dtype = np.dtype(code)
+    size = n if isinstance(n, int) else math.prod(n)
+    drawn = _drawn(seed, size)
+    made = _room(size, dtype, seed)
     if dtype.kind == "b":
-        made = rng.random(n) < 0.5
+        np.less(drawn, 0.5, out=made)
     elif dtype.kind in "iu":
-        made = rng.integers(1, 100, n).astype(dtype)
-    elif dtype.kind == "c":
-        made = (rng.uniform(0.1, 0.9, n) + 1j * rng.uniform(0.1, 0.9, n)).astype(dtype)
+        np.multiply(drawn, 99, out=drawn)
+        np.add(drawn, 1, out=made, casting="unsafe")
     else:
-        made = rng.uniform(0.1, 0.9, n).astype(dtype)
-    return made
+        parts = [made.real, made.imag] if dtype.kind == "c" else [made]
+        for i, part in enumerate(parts):
+            np.multiply(_drawn(seed + 7 * i, size), 0.8, out=part, casting="unsafe")
+        np.add(made, dtype.type(0.1 + 0.1j if dtype.kind == "c" else 0.1), out=made)
+    return made.reshape(n)
+
+
+@functools.lru_cache(maxsize=8)
+def _pool(seed: int, size: int) -> Array:
+    return np.random.default_rng(seed).random(size)
+
+
+def _drawn(seed: int, size: int) -> Array:
+    """Return so many numbers of [0, 1): the beginning of a longer draw, a copy of it."""
+    return _pool(seed, 1 << max(18, (size - 1).bit_length()))[:size].copy()
 
 
 @functools.lru_cache(maxsize=64)
 def _spread(n: int, code: str, seed: int) -> Array:
-    return np.asarray(values(n, code, seed) * _SPREAD, dtype=code)
+    made = _room(n, np.dtype(code), seed)
+    np.multiply(values(n, code, seed), _SPREAD, out=made)
+    return made
 
 
+def _room(size: int, dtype: np.dtype[Any], seed: int) -> Array:
+    """Return an empty array in memory that the allocator does not manage.
+
+    A thread other than the first gets its memory from glibc in heaps of 64 MiB. Were operands there, every
+    few of them would fill one, and a result that starts the next one has that heap made and given back, with
+    page faults, by every call (``arena.c``, ``heap_trim``); the same call from the main thread has none.
+    """
+    nbytes = size * dtype.itemsize
+    if nbytes < _SMALL:
+        return np.empty(size, dtype)
+    offset = 64 * (1 + 5 * seed) + 16  # in a page, as a program's arrays lie: loads and stores would collide
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    memory = mmap.mmap(-1, nbytes + offset, **private)
+    if nbytes >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)  # as NumPy does
+    return np.frombuffer(memory, dtype, size, offset)
+
+
+_SMALL, _HUGE = 1 << 12, 1 << 22  # bytes
 _ABOVE_ONE = ("arccosh",)
 _BELOW_ONE = frozenset({"arcsin", "arccos", "arctanh"})
 _SPREAD = 4.0  # elsewhere: around one, where many functions change their method, on both sides of it
@@ -161,8 +199,8 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     "clip": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c), np.dtype(c).type(0), np.dtype(c).type(1))),
     "round": (_FLOATS, ELEMENTS, _vector(1)),
     "nan_to_num": (_FLOATS, ELEMENTS, _one),
-    **dict.fromkeys(("percentile", "nanpercentile"), (_FLOATS, ELEMENTS, _vector(25))),
-    "quantile": (_FLOATS, ELEMENTS, _vector(0.25)),
+    **dict.fromkeys(("percentile", "nanpercentile"), (_FLOATS, ELEMENTS, _vector(50))),
+    "quantile": (_FLOATS, ELEMENTS, _vector(0.5)),
     "partition": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c), n // 2)),
     "histogram": (_FLOATS, ELEMENTS, _vector(20)),
     "bincount": (("i8",), ELEMENTS, _one),

@@ -8,8 +8,9 @@ was not.
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -105,6 +106,10 @@ class Clock:
     def quiet(self, pace: float) -> bool:
         """Return True if the core was its own at this pace."""
         return pace <= SLOW * self.best
+
+    def typical(self, found: Sequence[Timed]) -> float:
+        """Return the median of the seconds that were timed at the best pace, of all if none was."""
+        return statistics.median([t.seconds for t in found if self.quiet(t.pace)] or [t.seconds for t in found])
 
     def sample(self, call: Callable[[], object], number: int) -> _Sample | None:
         """Time `number` calls in a row; None if a clock jumped."""

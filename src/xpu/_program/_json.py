@@ -181,7 +181,8 @@ def _use(field: _Field, storages: int) -> Use:
 def _work(field: _Field) -> Work:
     kind = field["kind"].text(KINDS)
     dtype, nbytes, ops = field["dtype"].dtype(), field["bytes"].number(), field["ops"].number()
-    return Work(kind, dtype, nbytes, ops, field["op"].text(), field["loops"].number(), field["row"].number())
+    share = field["share"].number() if "share" in field.object() else 1.0  # recordings made before it was counted
+    return Work(kind, dtype, nbytes, ops, field["op"].text(), field["loops"].number(), field["row"].number(), share)
 
 
 def _step(field: _Field, storages: int) -> Step | HostRead:
