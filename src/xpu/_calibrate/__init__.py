@@ -102,7 +102,8 @@ def _host(
 
     # Time that is left over goes into a second look at common dtypes, for caches are shared and addresses a matter of
     # luck; then into the others, which common ones predict as well, into far looks, and into everything again.
-    common, rare = ([p for p in wanted if (p.code in COMMON) is here] for here in (True, False))
+    common = [p for p in wanted if p.code in COMMON or p.op.name == "astype"]
+    rare = [p for p in wanted if p not in common]
     far = [probe for probe in wanted if looks_far(probe)]
     light = [probe for probe in common if probe.op.kind in _LIGHT]
     plan = (("first", common), ("again", light), ("first", rare), ("disturbed", wanted), ("far", far), ("again", wanted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -35,6 +36,8 @@ _COMPARISONS = ("equal", "greater", "greater_equal", "less_equal", "not_equal") 
 Array = np.ndarray[Any, Any]
 _NONE: dict[str, Any] = {}
 _ENOUGH = 0.02  # seconds after which a probe grows no further: there are a thousand of them
+_CALLS = 5  # about so many for a sample of a long call
+_LEARNT = 30_000  # elements: branches that depend on fewer values are foreseen when the same values come again
 
 
 def operands(args: tuple[Any, ...]) -> list[np.ndarray[Any, Any]]:
@@ -70,29 +73,33 @@ def time_probe(probe: Probe, clock: Clock, *, far: bool = False) -> Series:
     longest = _LONGEST_OF.get(probe.op.kind, _LONGEST * _SHARE.get(probe.code, 0.25))
     if far:
         longest *= _FAR.get(probe.op.kind, 1.0)
-    begun = clock.read()
+    spent = 0.0
     for size in probe.sizes:
+        enough = longest if size > _LEARNT or max(probe.sizes) <= _LEARNT else max(longest, _LONGEST)
+        if _expected(samples, size) > 2 * enough:
+            break
         args = probe.make(size)
         arrays = operands(args)
         work = probe.op.work([Shaped(a.shape, a.dtype) for a in arrays], {})
-        if _expected(samples, work.ops) > 2 * longest:
-            break
         with np.errstate(all="ignore"):
             result = function(*args)
             seconds, pace = clock.measure(lambda a=args, w=work: run(function, a, _NONE, w))  # type: ignore[misc]
         read = sum(a.nbytes for a in arrays)
         samples.append(Sample(size, work.ops, work.bytes, read, written(result), seconds, pace))
-        if seconds > longest or clock.read() - begun > max(_ENOUGH, 5 * longest):
+        spent += _CALLS * seconds
+        if seconds > enough or spent > max(_ENOUGH, 5 * longest):
             break
     return Series(probe.op.name, probe.op.kind, probe.code, samples)
 
 
-def _expected(samples: list[Sample], ops: float) -> float:
-    """Guess the seconds of a larger call, so that none takes long."""
+def _expected(samples: list[Sample], size: int) -> float:
+    """Guess the seconds of a larger call, so that none takes long: operations grow as a power of the size."""
     if len(samples) < 2:
         return 0.0
     a, b = samples[-2:]
-    return b.seconds + max(0.0, b.seconds - a.seconds) / max(b.ops - a.ops, 1.0) * (ops - b.ops)
+    power = math.log(b.ops / a.ops) / math.log(b.size / a.size)
+    growth = (b.seconds - a.seconds) / max(b.ops - a.ops, 1.0)
+    return b.seconds + max(0.0, growth) * b.ops * ((size / b.size) ** power - 1.0)
 
 
 class Loops:

@@ -66,20 +66,26 @@ def values(n: int | tuple[int, ...], code: str, seed: int = 0) -> Array:
     return made.reshape(n)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=16)
 def _pool(seed: int, size: int) -> Array:
-    return np.random.default_rng(seed).random(size)
+    made = _room(size, np.dtype(np.float64), seed)
+    np.random.default_rng(seed).random(out=made)
+    return made
 
 
 def _drawn(seed: int, size: int) -> Array:
-    """Return so many numbers of [0, 1): the beginning of a longer draw, a copy of it."""
-    return _pool(seed, 1 << max(18, (size - 1).bit_length()))[:size].copy()
+    """Return so many numbers of [0, 1): the beginning of a longer draw, over again where it ends."""
+    longest = 1 << min(21, max(18, (size - 1).bit_length()))
+    return np.resize(_pool(seed, longest)[:size], size)
 
 
 @functools.lru_cache(maxsize=64)
 def _spread(n: int, code: str, seed: int) -> Array:
     made = _room(n, np.dtype(code), seed)
-    np.multiply(values(n, code, seed), _SPREAD, out=made)
+    if made.dtype.kind == "c":
+        np.multiply(values(n, code, seed), 4.0, out=made)
+    else:
+        np.multiply(0.1, _SPREAD ** _drawn(seed, n), out=made, casting="unsafe")
     return made
 
 
@@ -104,7 +110,7 @@ def _room(size: int, dtype: np.dtype[Any], seed: int) -> Array:
 _SMALL, _HUGE = 1 << 12, 1 << 22  # bytes
 _ABOVE_ONE = ("arccosh",)
 _BELOW_ONE = frozenset({"arcsin", "arccos", "arctanh"})
-_SPREAD = 4.0  # elsewhere: around one, where many functions change their method, on both sides of it
+_SPREAD = 90.0  # elsewhere from a tenth to nine: many functions change their method at one
 
 
 def _universal(op: Op, code: str) -> Probe | None:
@@ -158,7 +164,14 @@ def _where(n: int, code: str) -> tuple[Any, ...]:
 
 
 def _picked(n: int, code: str) -> tuple[Any, ...]:
-    return values(n, code), np.random.default_rng(1).integers(0, n, n)
+    return values(n, code), _indices(n)
+
+
+@functools.lru_cache(maxsize=8)
+def _indices(n: int) -> Array:
+    made = _room(n, np.dtype(np.int64), 1)
+    np.multiply(_drawn(1, n), n, out=made, casting="unsafe")
+    return made
 
 
 def _grid(side: int, code: str) -> tuple[Any, ...]:
