@@ -62,6 +62,7 @@ RECIPES: dict[str, tuple[tuple[float, str, str], ...]] = {
 # Kinds of dtype whose loops cost about the same.
 _LIKE = {"i": "i", "u": "i", "b": "b", "f": "f", "c": "c"}
 _VECTORISED = 0.7e-9  # seconds per element, of 8 bytes, from cache
+_BY_ELEMENT = frozenset({"elementwise", "reduction", "scan", "copy", "gather", "creation"})
 _SIZES = (1, *(4**k for k in range(4, 13)))
 
 
@@ -119,8 +120,10 @@ def _operations(op: Op, size: int, dtype: np.dtype[Any]) -> float:
 
 def _of_rows(curves: Curves, rows: Mapping[str, Curve], op: str, dtype: np.dtype[Any]) -> Curve | None:
     loop = loop_dtype(op, dtype)
-    weight = OPS[op].weight if op in OPS else 1.0
-    curve = _nearest(rows, loop, weight)
+    row = OPS.get(op)
+    weight = row.weight if row is not None else 1.0
+    by_element = row is None or row.kind in _BY_ELEMENT
+    curve = _nearest(rows, loop, weight if by_element else 0.0)
     if curve is None or loop == dtype:
         return curve
     cast = _cast(curves, op, dtype, loop)
@@ -156,7 +159,7 @@ def _nearest(rows: Mapping[str, Curve], dtype: np.dtype[Any], weight: float) -> 
     # Half the width is half the time where the loop is vectorised. A loop that takes longer per element
     # is not, and width is no matter.
     curve = rows[best]
-    return curve.scaled(known / size) if _per_element(curve, weight) < _VECTORISED else curve
+    return curve.scaled(known / size) if weight and _per_element(curve, weight) < _VECTORISED else curve
 
 
 def _cast(curves: Curves, op: str, dtype: np.dtype[Any], loop: np.dtype[Any]) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 from xpu import _hardware, _store
 from xpu._backends import Backend, automatic, forget_machines
 from xpu._calibrate._card import LINK_SIZES, link, time_on_card, with_warmup
-from xpu._calibrate._fit import Series, fit, quieter, steadied
+from xpu._calibrate._fit import Series, doubtful, fit, quieter, steadied
 from xpu._calibrate._host import Loops, Memory, looks_far, time_probe
 from xpu._calibrate._probes import CODES, COMMON, Probe, probes
 from xpu._calibrate._steps import Progress, Step, perform
@@ -85,7 +85,7 @@ def _host(
         def run() -> None:
             key = (probe.op.name, probe.code)
             known = series.get(key)
-            if look == "disturbed" and known is not None and all(clock.quiet(s.pace) for s in known.samples):
+            if look == "disturbed" and known is not None and not _disturbed(known, clock, memory):
                 return
             found = time_probe(probe, clock, far=look == "far")
             series[key] = found if known is None else quieter(known, found)
@@ -105,12 +105,20 @@ def _host(
     common = [p for p in wanted if p.code in COMMON or p.op.name == "astype"]
     rare = [p for p in wanted if p not in common]
     far = [probe for probe in wanted if looks_far(probe)]
-    light = [probe for probe in common if probe.op.kind in _LIGHT]
-    plan = (("first", common), ("again", light), ("first", rare), ("disturbed", wanted), ("far", far), ("again", wanted))
+    light, heavy = ([p for p in common if (p.op.kind in _LIGHT) is here] for here in (True, False))
+    plan = (
+        *(("first", common), ("again", light), ("disturbed", common), ("again", heavy)),
+        *(("first", rare), ("disturbed", wanted), ("far", far), ("again", wanted)),
+    )
     perform([step for look, some in plan for step in round_(look, some)], seconds, limit, progress)
     steady = [steadied(one, clock.best) for one in series.values()]
     found = fit(steady, memory.streams(), start, start.title, start.memory)
     return replace(found, loops=loops.curves()), clock.best
+
+
+def _disturbed(series: Series, clock: Clock, memory: Memory) -> bool:
+    slow = not all(clock.quiet(s.pace) for s in series.samples)
+    return slow or doubtful(series, memory.streams())
 
 
 def _card(

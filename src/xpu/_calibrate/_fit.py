@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xpu._calibrate._roofline import Point, Streams, shaped
+from xpu._calibrate._roofline import Point, Roofline, Streams, fitted, shaped
 from xpu._calibrate._timing import SLOW
 from xpu._curve import Curve
-from xpu._op import OPS
 from xpu._processor import Processor, Rates, width
 
-__all__ = ["Sample", "Series", "Streams", "fit", "quieter", "steadied"]
+__all__ = ["Sample", "Series", "Streams", "doubtful", "fit", "quieter", "steadied"]
 
 
 class Sample(NamedTuple):
@@ -30,12 +29,13 @@ class Sample(NamedTuple):
 
 
 class Series(NamedTuple):
-    """All samples of one row and dtype, ascending in size."""
+    """All samples of one row and dtype, ascending in size; `held`: bytes at once, temporaries included, over counted."""
 
     op: str
     kind: str
     code: str
     samples: Sequence[Sample]
+    held: float = 1.0
 
 
 def quieter(first: Series, second: Series) -> Series:
@@ -152,9 +152,27 @@ def knots(series: Series, streams: Streams | None) -> list[tuple[float, float]]:
         power = min(1.0, max(0.5, math.log(seconds / less) / math.log(ops / fewer)))
         found += [(ops * factor, seconds * factor**power) for factor in (2.0, 4.0, 8.0)]
     if streams is not None and series.kind in _LINEAR and len(found) > 1:
-        points = [Point(s.ops, s.read, s.written, t) for s, t in zip(series.samples, times, strict=True)]
-        return shaped(points, streams, temporaries=not isinstance(OPS[series.op].host, np.ufunc))
+        points = _points(series, times)
+        return shaped(points, streams, _model(series, points, streams))
     return [k for i, k in enumerate(found) if i == 0 or k[0] > found[i - 1][0]]
+
+
+def _points(series: Series, times: Sequence[float]) -> list[Point]:
+    return [Point(s.ops, s.read, s.written, t) for s, t in zip(series.samples, times, strict=True)]
+
+
+def _model(series: Series, points: Sequence[Point], streams: Streams) -> Roofline:
+    return fitted(points, streams, series.held, series.held > 1.1 or series.kind == "gather")
+
+
+def doubtful(series: Series, streams: Streams | None) -> bool:
+    """Return True if a sample is far from the line of the others: worth a second look."""
+    if streams is None or series.kind not in _LINEAR or len(series.samples) < 2:
+        return False
+    points = _points(series, [s.seconds for s in series.samples])
+    model = _model(series, points, streams)
+    errors = (p.seconds / model.seconds(p.ops, p.read, p.written, streams) for p in points[1:])
+    return any(not 1 / _DISTURBED < e < _DISTURBED for e in errors)
 
 
 def fit(series: Iterable[Series], streams: Streams | None, start: Processor, title: str, memory: int) -> Processor:

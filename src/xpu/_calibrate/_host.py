@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -73,7 +74,7 @@ def time_probe(probe: Probe, clock: Clock, *, far: bool = False) -> Series:
     longest = _LONGEST_OF.get(probe.op.kind, _LONGEST * _SHARE.get(probe.code, 0.25))
     if far:
         longest *= _FAR.get(probe.op.kind, 1.0)
-    spent = 0.0
+    spent, held = 0.0, 1.0
     for size in probe.sizes:
         enough = longest if size > _LEARNT or max(probe.sizes) <= _LEARNT else max(longest, _LONGEST)
         if _expected(samples, size) > 2 * enough:
@@ -85,11 +86,25 @@ def time_probe(probe: Probe, clock: Clock, *, far: bool = False) -> Series:
             result = function(*args)
             seconds, pace = clock.measure(lambda a=args, w=work: run(function, a, _NONE, w))  # type: ignore[misc]
         read = sum(a.nbytes for a in arrays)
+        if size > 1 and held == 1.0 and not isinstance(function, np.ufunc):
+            held = _held(function, args) / max(1, read + written(result))
         samples.append(Sample(size, work.ops, work.bytes, read, written(result), seconds, pace))
         spent += _CALLS * seconds
         if seconds > enough or spent > max(_ENOUGH, 5 * longest):
             break
-    return Series(probe.op.name, probe.op.kind, probe.code, samples)
+    return Series(probe.op.name, probe.op.kind, probe.code, samples, max(1.0, held))
+
+
+def _held(function: Callable[..., Any], args: tuple[Any, ...]) -> int:
+    """Return the bytes that a call has at once: operands, results and temporaries; 0 where nobody can say."""
+    if tracemalloc.is_tracing():  # somebody else's
+        return 0
+    tracemalloc.start()
+    try:
+        function(*args)
+        return sum(a.nbytes for a in operands(args)) + tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def _expected(samples: list[Sample], size: int) -> float:

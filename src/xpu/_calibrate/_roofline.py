@@ -15,12 +15,11 @@ from typing import NamedTuple
 
 from xpu._curve import Curve
 
-__all__ = ["Point", "Roofline", "Streams", "fitted"]
+__all__ = ["Point", "Roofline", "Streams", "fitted", "shaped"]
 
-_REACHES = (1.0, 2.0, 3.0, 4.0, 6.0)  # bytes held at once, temporaries included, over those of operands and results
 _TIMES = (0.5, 2.0)  # the traffic of one pass, over that of the streams
-_PASSES = 6.0  # more than one for what NumPy writes in Python
-_DOUBT = 0.02  # the samples have to speak this clearly for traffic other than the streams'
+_PASSES = 6.0  # so many times that for what goes through memory more than once, or at random
+_DOUBT = 0.2  # the samples have to speak this clearly for traffic other than the streams'
 _BETWEEN = 3  # knots per piece between two samples
 _BEYOND = 6  # doublings past the last one
 _STRAIGHT = 0.01  # a knot this near to the line between its neighbours says nothing
@@ -65,7 +64,7 @@ class Roofline(NamedTuple):
         return self.latency + max(self.rate * ops, memory)
 
 
-def fitted(points: Sequence[Point], streams: Streams, temporaries: bool) -> Roofline:
+def fitted(points: Sequence[Point], streams: Streams, reach: float = 1.0, passes: bool = False) -> Roofline:
     """Return the roofline nearest to the points in the logarithm: the least sum of absolute errors.
 
     Every candidate goes through points, so a disturbed one does not pull the others along.
@@ -76,36 +75,36 @@ def fitted(points: Sequence[Point], streams: Streams, temporaries: bool) -> Roof
         Ascending; the first says the latency.
     streams : Streams
         Of this machine's memory.
-    temporaries : bool
-        Whether the operation may hold more than its operands and results.
+    reach : float, optional
+        Bytes held at once, temporaries included, over those of operands and results.
+    passes : bool, optional
+        Whether memory may be gone through more than once, or at random.
     """
     latency = points[0].seconds
     rest = [p for p in points[1:] if p.seconds > 1.05 * latency]
     rates = [0.0, *((p.seconds - latency) / p.ops for p in rest)]
-    most = _TIMES[1] * (_PASSES if temporaries else 1.0)
-    best, least = Roofline(latency, 0.0, 1.0), math.inf
-    for reach in _REACHES if temporaries else _REACHES[:1]:
-        traffic = [streams.seconds(reach * p.read, reach * p.written) for p in rest]
-        factors = [(p.seconds - latency) / t for p, t in zip(rest, traffic, strict=True) if t > 0]
-        for times in [1.0, *(f for f in factors if _TIMES[0] <= f <= most)]:
-            doubt = _DOUBT * (abs(math.log(times)) + math.log(reach))
-            for rate in rates:
-                error = doubt
-                for p, t in zip(rest, traffic, strict=True):
-                    error += abs(math.log((latency + max(rate * p.ops, times * t)) / p.seconds))
-                if error < least:
-                    best, least = Roofline(latency, rate, times, reach), error
+    most = _TIMES[1] * (_PASSES if passes else 1.0)
+    traffic = [streams.seconds(reach * p.read, reach * p.written) for p in rest]
+    factors = [(p.seconds - latency) / t for p, t in zip(rest, traffic, strict=True) if t > 0]
+    best, least = Roofline(latency, 0.0, 1.0, reach), math.inf
+    for times in [1.0, *(f for f in factors if _TIMES[0] <= f <= most)]:
+        doubt = _DOUBT * abs(math.log(times))
+        for rate in rates:
+            error = doubt
+            for p, t in zip(rest, traffic, strict=True):
+                error += abs(math.log((latency + max(rate * p.ops, times * t)) / p.seconds))
+            if error < least:
+                best, least = Roofline(latency, rate, times, reach), error
     return best
 
 
-def shaped(points: Sequence[Point], streams: Streams, temporaries: bool) -> list[tuple[float, float]]:
+def shaped(points: Sequence[Point], streams: Streams, model: Roofline) -> list[tuple[float, float]]:
     """Return the knots of a curve through the points, bent between and beyond them as the roofline is."""
-    model = fitted(points, streams, temporaries)
     factors = [p.seconds / model.seconds(p.ops, p.read, p.written, streams) for p in points]
     found = [(points[0].ops, points[0].seconds)]
-    for (a, b), (f, g) in zip(zip(points, points[1:], strict=False), zip(factors, factors[1:], strict=False), strict=True):
+    for i in range(len(points) - 1):
         for step in range(1, _BETWEEN + 1):
-            found.append(_between(a, b, f, g, step / _BETWEEN, model, streams))
+            found.append(_between(points[i : i + 2], factors[i : i + 2], step / _BETWEEN, model, streams))
     last = points[-1]
     for doubling in range(1, _BEYOND + 1):
         grown = 2.0**doubling
@@ -115,15 +114,13 @@ def shaped(points: Sequence[Point], streams: Streams, temporaries: bool) -> list
 
 
 def _between(
-    a: Point, b: Point, f: float, g: float, share: float, model: Roofline, streams: Streams
+    points: Sequence[Point], factors: Sequence[float], share: float, model: Roofline, streams: Streams
 ) -> tuple[float, float]:
-    def mixed(one: float, other: float) -> float:
-        return one ** (1.0 - share) * other**share if one > 0 and other > 0 else one + share * (other - one)
-
-    ops = mixed(a.ops, b.ops)
+    (a, b), (f, g) = points, factors
+    ops = a.ops ** (1.0 - share) * b.ops**share if a.ops > 0 else share * b.ops
     part = (ops - a.ops) / (b.ops - a.ops)
     read, written = a.read + part * (b.read - a.read), a.written + part * (b.written - a.written)
-    return ops, model.seconds(ops, read, written, streams) * mixed(f, g)
+    return ops, model.seconds(ops, read, written, streams) * f ** (1.0 - share) * g**share
 
 
 def plain(knots: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

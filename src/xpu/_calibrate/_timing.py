@@ -24,8 +24,8 @@ class CalibrationError(XpuError, RuntimeError):
     """Calibration could not be finished; the machine in force stays in force."""
 
 
-_BATCH = 30e-6  # a batch this long makes the clock's own cost and resolution negligible
-_SAMPLES = 5
+_BATCH = 20e-6  # a batch this long makes the clock's own cost and resolution negligible
+_SAMPLES = 3
 _DOUBT = 1e-3  # seconds by which two clocks may differ before a sample is thrown away
 SLOW = 1.15  # times the best pace: beyond, the core was not its own
 
