@@ -171,7 +171,7 @@ def _by_elements(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]
         return Work(op.kind, dtype, moved, largest * op.weight, op.name)
     size = math.prod(shape)
     written = size * dtype.itemsize
-    moved, spared, repeated = written, 0, 0
+    moved, spared, repeated = written, 0.0, 0
     if isinstance(op.host, np.ufunc):
         spared = max(0, op.host.nin - len(operands)) * written  # Python numbers among the arguments
     for o in operands:
@@ -180,7 +180,7 @@ def _by_elements(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]
         if own < size:
             spared += (size - own) * o.dtype.itemsize
             repeated += own > 1
-    traffic = moved + written  # what is written is fetched first
+    traffic = float(moved + written)  # what is written is fetched first
     if not repeated:
         share = traffic / (traffic + spared) if spared else 1.0
         return Work(op.kind, dtype, moved, size * op.weight, op.name, 0.0, 0.0, share)

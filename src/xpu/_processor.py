@@ -19,7 +19,9 @@ from xpu._curve import Curve
 from xpu._donors import curve_for
 from xpu._op import Work, bucket
 
-_CACHE = 1.5e-11  # seconds to move a byte through a second-level cache and its loop: 60 to 100 GB/s on processors of 2020
+_CACHE = (
+    1.5e-11  # seconds to move a byte through a second-level cache and its loop: 60 to 100 GB/s on processors of 2020
+)
 
 __all__ = ["Curve", "Link", "Processor", "Rates", "width"]
 

@@ -97,6 +97,41 @@ def test_broadcast_operands_are_counted_by_the_size_of_the_result():
     assert counted("add", (7,), (8,)).ops == 8  # NumPy will say what is wrong
 
 
+def test_operands_read_again_and_again_leave_a_share_of_the_traffic():
+    whole = counted("add", (3000, 500), (3000, 500))
+    assert (whole.share, whole.bytes) == (1.0, 3 * 12e6)
+    # Two operands and the result, which counts twice: it is fetched before it is written.
+    assert counted("add", (3000, 500)).share == 3 / 4  # with a Python number
+    assert counted("add", (3000, 500), ()).share == pytest.approx(3 / 4, rel=1e-6)
+    assert counted("add", (3000, 500), (500,)).share == pytest.approx(3 / 4, rel=1e-3)
+    assert counted("add", (3000, 1), (500,)).share == pytest.approx(2 / 4, rel=2e-3)
+    assert counted("negative", (3000, 500)).share == 1.0
+    assert counted("add", (0, 500), (500,)).share == 1.0
+
+
+def test_long_rows_are_read_from_a_cache_and_not_copied():
+    work = counted("add", (30, 5000), (5000,))
+    assert (work.loops, work.row) == (30, 0)
+    assert work.share == pytest.approx(3.5 / 4, rel=2e-2)
+    assert counted("add", (30, 5000), (30, 1)).share == pytest.approx(3 / 4, rel=2e-2)  # one number a row
+
+
+def test_a_row_is_as_many_axes_as_are_repeated_alike():
+    assert (counted("add", (9, 4, 5), (4, 5)).loops, counted("add", (9, 4, 5), (4, 5)).row) == (9, 160)
+    assert counted("add", (9, 4, 5), (5,)).loops == 36
+    assert counted("add", (9, 4, 1), (9, 1, 1)).loops == 9
+    assert counted("add", (9, 4, 5), (1, 4, 5)).loops == 9
+
+
+def test_arithmetic_does_not_shrink_with_the_traffic():
+    base = shipped("generic")
+    curves = {"add": {"f8": line(1e-9)}, "hypot": {"f8": line(2e-8)}}
+    cpu = replace(base.cpu, curves=curves)
+    for name, share in (("add", 3 / 4), ("hypot", 1.0)):
+        whole, less = (cpu.seconds(counted(name, (10**6,), shape)) for shape in ((10**6,), ()))
+        assert less / whole == pytest.approx(share, rel=0.03)
+
+
 @pytest.mark.parametrize(
     ("axis", "loops", "row"),
     [(None, 0, 0), (0, 40, 56), (1, 40, 56), (-1, 40, 56), ((0, 1), 0, 0), (5, 0, 0)],
@@ -139,7 +174,7 @@ def with_loops():
 
 def test_rows_cost_on_top_of_their_elements():
     cpu = with_loops().cpu
-    flat = cpu.seconds(counted("add", (100, 500), (100, 500)))
+    flat = cpu.seconds(counted("add", (100, 500), (500,))._replace(loops=0.0))
     assert cpu.seconds(counted("add", (100, 500), (500,))) - flat == pytest.approx(100 * 1e-7)
     whole = cpu.seconds(counted("sum", (100, 500)))
     assert cpu.seconds(counted("sum", (100, 500), axis=1)) - whole == pytest.approx(100 * 1e-6)

@@ -29,7 +29,7 @@ class Sample(NamedTuple):
 
 
 class Series(NamedTuple):
-    """All samples of one row and dtype, ascending in size; `held`: bytes at once, temporaries included, over counted."""
+    """All samples of one row and dtype, ascending in size; `held`: bytes at once, temporaries too, over counted."""
 
     op: str
     kind: str

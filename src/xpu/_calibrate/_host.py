@@ -114,7 +114,8 @@ def _expected(samples: list[Sample], size: int) -> float:
     a, b = samples[-2:]
     power = math.log(b.ops / a.ops) / math.log(b.size / a.size)
     growth = (b.seconds - a.seconds) / max(b.ops - a.ops, 1.0)
-    return b.seconds + max(0.0, growth) * b.ops * ((size / b.size) ** power - 1.0)
+    more: float = b.ops * ((size / b.size) ** power - 1.0)
+    return b.seconds + max(0.0, growth) * more
 
 
 class Loops:

@@ -20,7 +20,7 @@ __all__ = ["Point", "Roofline", "Streams", "fitted", "shaped"]
 _TIMES = (0.5, 2.0)  # the traffic of one pass, over that of the streams
 _PASSES = 6.0  # so many times that for what goes through memory more than once, or at random
 _DOUBT = 0.2  # the samples have to speak this clearly for traffic other than the streams'
-_BETWEEN = 3  # knots per piece between two samples
+_BETWEEN = 8  # knots per piece between two samples
 _BEYOND = 6  # doublings past the last one
 _STRAIGHT = 0.01  # a knot this near to the line between its neighbours says nothing
 
