@@ -15,7 +15,7 @@ from xpu._block import View, anchor, devices_of, home, host_view, read, settle, 
 from xpu._config import current
 from xpu._device import CPU, Device, parse
 from xpu._gate import gate
-from xpu._hot import binary, follow, get_item, in_place, power, reflected, set_item, transposed, unary
+from xpu._hot import binary, elements, follow, get_item, in_place, power, reflected, set_item, transposed, unary
 from xpu._interop import array_function, array_ufunc
 from xpu._methods import Methods
 from xpu._op import host_only
@@ -113,7 +113,8 @@ class ndarray(Methods, metaclass=_Arrays):
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
-        return self._meta().shape  # type: ignore[no-any-return]
+        raw = self._raw
+        return (self._home if raw is None else raw).shape  # type: ignore[no-any-return]
 
     @shape.setter
     def shape(self, shape: Any) -> None:
@@ -130,7 +131,8 @@ class ndarray(Methods, metaclass=_Arrays):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Element type: NumPy's own dtype object."""
-        return self._meta().dtype  # type: ignore[no-any-return]
+        raw = self._raw
+        return (self._home if raw is None else raw).dtype  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
@@ -196,10 +198,7 @@ class ndarray(Methods, metaclass=_Arrays):
         found = getattr(self._raw, "base", None)
         return wrap(found) if isinstance(found, np.ndarray) else None
 
-    @property
-    def T(self) -> ndarray:
-        """The transpose, a view."""
-        return transposed(self)  # type: ignore[no-any-return]
+    T = property(transposed, doc="The transpose, a view.")
 
     @property
     def mT(self) -> ndarray:
@@ -375,7 +374,8 @@ class ndarray(Methods, metaclass=_Arrays):
         return operator.index(taken(self))
 
     def __len__(self) -> int:
-        shape = self._meta().shape
+        raw = self._raw
+        shape = (self._home if raw is None else raw).shape
         if not shape:
             message = "len() of unsized object"
             raise TypeError(message)
@@ -385,7 +385,7 @@ class ndarray(Methods, metaclass=_Arrays):
         if not self.ndim:
             message = "iteration over a 0-d array"
             raise TypeError(message)
-        return (self[i] for i in range(self.shape[0]))
+        return elements(self)
 
     def __contains__(self, value: Any) -> bool:
         return bool(rest.any(ew.equal(self, value)))

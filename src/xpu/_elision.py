@@ -20,12 +20,14 @@ from weakref import getweakrefcount
 
 import numpy as np
 
-__all__ = ["LARGE", "elided"]
+__all__ = ["LARGE", "elided", "elided_alone", "raised"]
 
 LARGE = 1 << 18
 
 _NUMBERS = "biufc"
-_MAKERS = ("BINARY_OP", "UNARY_NEGATIVE", "UNARY_INVERT")
+_PYTHON = frozenset({int, float, complex, bool})
+_UNARY = ("UNARY_NEGATIVE", "UNARY_INVERT")
+_MAKERS = ("BINARY_OP", *_UNARY)
 _JUMPS = frozenset({*hasjrel, *hasjabs})
 
 # Reference counts mean this up to CPython 3.13: from 3.14 on the stack only borrows variables, and
@@ -75,7 +77,7 @@ def elided(ufunc: np.ufunc, left: Any, right: Any, swapped: bool = False) -> Any
         The operator's.
     left : ndarray
         A handle with a NumPy array; the method's ``self``. Called from its operator method.
-    right : ndarray, int, float, complex or bool
+    right : ndarray, int, float, complex, bool or numpy.generic
         The other operand.
     swapped : bool, optional
         It is ``right <operator> left``, with a Python number on the right.
@@ -102,17 +104,76 @@ def elided(ufunc: np.ufunc, left: Any, right: Any, swapped: bool = False) -> Any
         kind = other.dtype
         if other.shape != memory.shape:
             return None
+    elif kind not in _PYTHON:  # a NumPy scalar
+        kind = other.dtype
     kinds = (kind, memory.dtype) if on_the_right else (memory.dtype, kind)
-    flags = memory.flags
-    if not (flags.owndata and flags.writeable) or _dtype(ufunc, *kinds) != memory.dtype:
-        return None
-    if getweakrefcount(result) or getweakrefcount(memory):  # a cache may still hand it out
+    if _dtype(ufunc, *kinds) != memory.dtype or not _is_its_own(result, memory):
         return None
     if on_the_right:
         ufunc(other, memory, memory)
     else:
         ufunc(memory, other, memory)
     return result
+
+
+def elided_alone(ufunc: np.ufunc, operand: Any) -> Any:
+    """Compute ``<operator> operand`` the same way: called from the operator method of ``-x`` or ``~x``.
+
+    Parameters
+    ----------
+    ufunc : numpy.ufunc
+        The operator's.
+    operand : ndarray
+        A handle with a NumPy array; the method's ``self``.
+
+    Returns
+    -------
+    ndarray or None
+        The operand, which now is the result; None if it may not be written: nothing is done then.
+    """
+    if _counts(operand) != _LEFT or not _is_made_below(1):
+        return None
+    memory = operand._raw
+    if _dtype(ufunc, memory.dtype) != memory.dtype or not _is_its_own(operand, memory):
+        return None
+    ufunc(memory, memory)
+    return operand
+
+
+def raised(base: Any, exponent: Any) -> Any:
+    """Compute ``base ** exponent`` the same way, for a Python number: NumPy's operator knows squares and roots.
+
+    Parameters
+    ----------
+    base : ndarray
+        A handle with a NumPy array; the method's ``self``.
+    exponent : int, float, ndarray or scalar
+        Anything else than a Python number is left alone.
+
+    Returns
+    -------
+    ndarray or None
+        The base, which now is the result; None if it may not be written: nothing is done then.
+    """
+    if type(exponent) not in (int, float) or _counts(base) != _LEFT or not _is_made_below(1):
+        return None
+    memory = base._raw
+    if memory.dtype.kind not in "fc" or not _is_its_own(base, memory):
+        return None
+    memory **= exponent
+    return base
+
+
+def _is_made_below(depth: int) -> bool:
+    """Return True if the operator that runs `depth` frames above the caller takes what was made just before it."""
+    frame = sys._getframe(depth + 1).f_back
+    return frame is not None and _just_made(frame.f_code, frame.f_lasti)[0]
+
+
+def _is_its_own(handle: Any, memory: np.ndarray[Any, Any]) -> bool:
+    """Return True if no one could see a write: a view of others' memory, or a cache that may still hand it out."""
+    flags = memory.flags
+    return flags.owndata and flags.writeable and not getweakrefcount(handle) and not getweakrefcount(memory)
 
 
 _MOST_CODES = 1024
@@ -133,7 +194,7 @@ def _just_made(code: CodeType, at: int) -> tuple[bool, bool]:
 
 def _operators(code: CodeType) -> _Answers:
     steps = [step for step in get_instructions(code) if step.opname not in ("CACHE", "EXTENDED_ARG")]
-    return {step.offset: _made(steps, k) for k, step in enumerate(steps) if step.opname == "BINARY_OP"}
+    return {step.offset: _made(steps, k) for k, step in enumerate(steps) if step.opname in _MAKERS}
 
 
 def _made(steps: list[Instruction], at: int) -> tuple[bool, bool]:
@@ -144,6 +205,8 @@ def _made(steps: list[Instruction], at: int) -> tuple[bool, bool]:
     """
     if at < 2 or steps[at].is_jump_target:
         return _NEITHER
+    if steps[at].opname in _UNARY:
+        return _is_maker(steps, at - 1), False
     right = _is_maker(steps, at - 1)
     start = _start(steps, at - 1)  # of all that the right one needs
     return start > 0 and _is_maker(steps, start - 1), right
@@ -180,7 +243,7 @@ def _is_maker(steps: list[Instruction], at: int) -> bool:
 @lru_cache(maxsize=1024)
 def _dtype(ufunc: np.ufunc, *kinds: Any) -> np.dtype[Any] | None:
     """Return the result's dtype; None if that is not sure."""
-    if ufunc.signature is not None or ufunc.nout != 1 or ufunc.nin != 2:
+    if ufunc.signature is not None or ufunc.nout != 1 or ufunc.nin != len(kinds):
         return None
     if any(isinstance(kind, np.dtype) and kind.kind not in _NUMBERS for kind in kinds):
         return None

@@ -8,23 +8,23 @@ functions, and from there to `_dispatch.call`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from xpu._backends import backend_of
 from xpu._block import Handle
-from xpu._elision import LARGE, elided
+from xpu._elision import LARGE, elided, elided_alone, raised
 from xpu._gate import gate
 from xpu._interop import read_index
 from xpu._ops import rest
 from xpu._ops._make import Function, UFunc
 from xpu._short import TOO_MUCH, at_hand, of_few_bytes, window
-from xpu._wrap import enclose, kinds, wrap
+from xpu._wrap import NUMBERS, PLAIN, enclose, kinds, wrap
 
 __all__ = [
-    "binary", "follow", "get_item", "in_place", "method", "power", "reflected", "scalar_binary", "scalar_reflected",
+    "binary", "elements", "follow", "get_item", "in_place", "method", "power", "reflected", "scalar_binary", "scalar_reflected",
     "set_item", "transposed", "unary",
 ]  # fmt: skip
 
@@ -32,8 +32,7 @@ _array: Any = None  # `ndarray`
 _new: Any = None  # makes an empty one
 _plain: Any = None  # `ndarray` while the gate is open: the only test on the hot path
 _NUMPY = np.ndarray  # globals of this file: one look-up less on the hot path
-_weak = frozenset({int, float, complex, bool})
-_simple = frozenset({int, float, complex, bool, str, type(None), tuple, type, np.dtype})
+_numbers = NUMBERS
 _ABSENT = object()
 
 
@@ -59,7 +58,7 @@ def binary(ufunc: UFunc, *, reuses: bool = True) -> Callable[[Any, Any], Any]:
                 if result is not None:
                     return result
             raw = host(raw, other._raw)
-        elif _plain is not None and type(other) in _weak:
+        elif _plain is not None and type(other) in _numbers:
             raw = self._raw
             if raw.nbytes >= least:
                 result = elided(host, self, other)
@@ -84,7 +83,7 @@ def reflected(ufunc: UFunc) -> Callable[[Any, Any], Any]:
     host: Any = ufunc.op.host
 
     def method(self: Any, other: Any) -> Any:
-        if _plain is None or type(other) not in _weak:
+        if _plain is None or type(other) not in _numbers:
             return ufunc(other, self) if _takes(other) else NotImplemented
         raw = self._raw
         if raw.nbytes >= LARGE:
@@ -111,7 +110,7 @@ def in_place(ufunc: UFunc) -> Callable[[Any, Any], Any]:
             host(self._raw, other._raw, self._raw)
             return self
         if _plain is not None:
-            if kind in _weak:
+            if kind in _numbers:
                 host(self._raw, other, self._raw)
                 return self
             if kind is kinds.scalar:
@@ -129,13 +128,18 @@ def power(ufunc: UFunc) -> Callable[[Any, Any], Any]:
     """Make ``x ** y``: NumPy's operator knows squares and roots, its ufunc does not."""
 
     def method(self: Any, other: Any) -> Any:
+        raw = self._raw
         if _plain is None:
             return _elsewhere(ufunc, self, other)
+        if raw.nbytes >= LARGE:
+            result = raised(self, other)
+            if result is not None:
+                return result
         if type(other) in kinds.both:
             other = other._raw
-        elif type(other) not in _weak:
+        elif type(other) not in _numbers:
             return _elsewhere(ufunc, self, other)
-        return wrap(self._raw**other)
+        return wrap(raw**other)
 
     return method
 
@@ -145,10 +149,15 @@ def unary(ufunc: UFunc) -> Callable[[Any], Any]:
     host: Any = ufunc.op.host
 
     def method(self: Any) -> Any:
+        raw = self._raw
         if _plain is None:
             made = of_few_bytes(ufunc.op, self) if gate.ajar else TOO_MUCH
             return ufunc(self) if made is TOO_MUCH else made
-        raw = host(self._raw)
+        if raw.nbytes >= LARGE:
+            result = elided_alone(host, self)
+            if result is not None:
+                return result
+        raw = host(raw)
         if type(raw) is not _NUMPY:
             return wrap(raw)
         result = _new()
@@ -166,7 +175,7 @@ def scalar_binary(python: Callable[[Any, Any], Any], otherwise: Callable[[Any, A
         if _plain is None and not (gate.ajar and isinstance(mine, np.generic)):
             return otherwise(self, other)
         kind = type(other)
-        if kind in _weak:
+        if kind in _numbers:
             raw = python(mine, other)
         elif kind in kinds.both and (_plain is not None or isinstance(other._raw, np.generic)):
             raw = python(mine, other._raw)
@@ -191,7 +200,7 @@ def scalar_reflected(
 
     def method(self: Any, other: Any) -> Any:
         mine = self._raw
-        if type(other) not in _weak or (_plain is None and not (gate.ajar and isinstance(mine, np.generic))):
+        if type(other) not in _numbers or (_plain is None and not (gate.ajar and isinstance(mine, np.generic))):
             return otherwise(self, other)
         raw = python(other, mine)
         if not isinstance(raw, np.generic):
@@ -205,7 +214,7 @@ def scalar_reflected(
 
 def _elsewhere(ufunc: UFunc, x: Any, other: Any) -> Any:
     """Run an operator while the gate is not open, or on operands of other types."""
-    if gate.ajar and (type(other) in kinds.both or type(other) in _weak):
+    if gate.ajar and (type(other) in kinds.both or type(other) in _numbers):
         made = of_few_bytes(ufunc.op, x, other)
         if made is not TOO_MUCH:
             return made
@@ -237,17 +246,23 @@ def transposed(self: Any) -> Any:
     return result
 
 
-_DIRECT = frozenset({int, slice, type(None), type(Ellipsis)})
+_BASIC = frozenset({int, slice, type(None), type(Ellipsis), *(np.dtype(code).type for code in "bhilqBHILQ")})
+_DIRECT = _BASIC | {bool, str, list, np.ndarray}  # keys that NumPy takes as they are
 
 
 def get_item(self: Any, key: Any) -> Any:
     """Return ``x[key]``."""
     kind = type(key)
-    if _plain is not None and (kind in _DIRECT or (kind is tuple and key)):
-        raw = self._raw[key]
-    elif kind is _plain and key._raw.ndim:
-        raw = self._raw[key._raw]
-    elif gate.ajar and (kind in _DIRECT or (kind is tuple and key and _DIRECT.issuperset(map(type, key)))):
+    if _plain is not None:
+        if kind is tuple and key:
+            raw = self._raw[key if kinds.both.isdisjoint(map(type, key)) else _bare_key(key)]
+        elif kind in _DIRECT:
+            raw = self._raw[key]
+        elif kind in kinds.both:
+            raw = self._raw[key._raw]
+        else:
+            return read_index(self, key)
+    elif gate.ajar and (kind in _BASIC or (kind is tuple and key and _BASIC.issuperset(map(type, key)))):
         raw = at_hand(self)
         if type(raw) is not _NUMPY:
             return read_index(self, key)
@@ -262,14 +277,36 @@ def get_item(self: Any, key: Any) -> Any:
     return raw
 
 
+def _bare_key(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([part._raw if isinstance(part, Handle) else part for part in key])
+
+
+def elements(self: Any) -> Iterator[Any]:
+    """Iterate over the first axis: NumPy gives the elements of one axis while the gate is open."""
+    done = 0
+    raw = self._raw
+    if _plain is not None and raw.ndim == 1:
+        for item in raw:
+            yield item
+            done += 1
+            if _plain is None:
+                break
+    for i in range(done, len(self)):
+        yield self[i]
+
+
 def set_item(self: Any, key: Any, value: Any) -> None:
     """Run ``x[key] = value``."""
-    if _plain is not None:
-        if isinstance(value, Handle):
-            value = value._raw
-        self._raw[key._raw if isinstance(key, Handle) else key] = value
+    if _plain is None:
+        rest.item_set(self, np.asarray(key) if isinstance(key, list) else key, value)
         return
-    rest.item_set(self, np.asarray(key) if isinstance(key, list) else key, value)
+    if isinstance(value, Handle):
+        value = value._raw
+    if isinstance(key, Handle):
+        key = key._raw
+    elif type(key) is tuple and not kinds.both.isdisjoint(map(type, key)):
+        key = _bare_key(key)
+    self._raw[key] = value
 
 
 # ----------------------------------------------------------------------------- methods
@@ -281,14 +318,19 @@ def method(function: Callable[..., Any], name: str, summary: str) -> Callable[..
     row = function.op if isinstance(function, Function) else None
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        given = self._raw if _plain is not None else None
-        if type(given) is not _NUMPY or ((args or kwargs) and not _all_simple(args, kwargs)):
+        given = self._raw
+        if _plain is None or type(given) is not _NUMPY:
             if gate.ajar and row is not None and not args and not kwargs:
                 made = of_few_bytes(row, self)
                 if made is not TOO_MUCH:
                     return made
             return function(self, *args, **kwargs)
-        raw = host(given, *args, **kwargs)
+        if not args and not kwargs:
+            raw = host(given)
+        elif _all_plain(args, kwargs):
+            raw = host(given, *args, **kwargs)
+        else:
+            return function(self, *args, **kwargs)
         if type(raw) is _NUMPY:
             if raw is given:
                 return self
@@ -304,12 +346,8 @@ def method(function: Callable[..., Any], name: str, summary: str) -> Callable[..
     return method
 
 
-def _all_simple(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _all_plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     for value in args:
-        if type(value) not in _simple:
+        if type(value) not in PLAIN and not (type(value) is tuple and PLAIN.issuperset(map(type, value))):
             return False
-    if kwargs:
-        for value in kwargs.values():
-            if type(value) not in _simple:
-                return False
-    return True
+    return not kwargs or PLAIN.issuperset(map(type, kwargs.values()))

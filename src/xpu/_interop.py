@@ -65,10 +65,11 @@ def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: d
     out = kwargs.get("out")
     if isinstance(out, tuple):
         kwargs["out"] = out[0] if len(out) == 1 else out
+    if gate.open:
+        return host_call(ufunc if method == "__call__" else getattr(ufunc, method), inputs, kwargs)
     op = OPS.get(ufunc.__name__)
     if op is None or op.host is not ufunc:  # scipy.special, numba: a ufunc xpu has no row for
-        foreign = Op(ufunc.__name__, "host", getattr(ufunc, method), None, arrays=())
-        return host_call(foreign, inputs, kwargs) if gate.open else call(foreign, inputs, kwargs)
+        return call(Op(ufunc.__name__, "host", getattr(ufunc, method), None, arrays=()), inputs, kwargs)
     function = public(op.name)
     assert isinstance(function, UFunc)
     return (function if method == "__call__" else getattr(function, method))(*inputs, **kwargs)
@@ -76,9 +77,10 @@ def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: d
 
 def array_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """NEP 18: ``numpy.sum(x)`` with an xpu array runs xpu's function, or NumPy's on host values."""
+    if gate.open:
+        return host_call(func, args, kwargs)
     path = f"{func.__module__}.{func.__name__}".removeprefix("numpy").lstrip(".")
     op = OPS.get(path) or OPS.get(func.__name__)
-    if op is not None and op.host is func:
-        return host_call(op, args, kwargs) if gate.open else call(op, args, kwargs)
-    foreign = Op(path, "host", func, None, arrays=())
-    return host_call(foreign, args, kwargs) if gate.open else call(foreign, args, kwargs)
+    if op is None or op.host is not func:
+        op = Op(path, "host", func, None, arrays=())
+    return call(op, args, kwargs)

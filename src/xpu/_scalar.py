@@ -11,7 +11,7 @@ from xpu._array import ndarray
 from xpu._gate import gate
 from xpu._hot import scalar_binary, scalar_reflected
 from xpu._taken import taken
-from xpu._wrap import kinds
+from xpu._wrap import PLAIN, kinds
 
 __all__ = ["scalar"]
 
@@ -165,3 +165,4 @@ class scalar(ndarray):
 
 kinds.scalar, kinds.new_scalar = scalar, type.__call__.__get__(scalar)
 kinds.both = frozenset({ndarray, scalar})
+kinds.known = kinds.both | PLAIN

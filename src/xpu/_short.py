@@ -20,7 +20,7 @@ from xpu._block import Handle, View, home, settle, shared
 from xpu._device import CPU
 from xpu._op import Op, Shaped, Work
 from xpu._results import adopt
-from xpu._wrap import kinds, own
+from xpu._wrap import NUMBERS, kinds, own
 
 if TYPE_CHECKING:  # loaded when a machine is asked for: import xpu stays cheap
     from xpu._machine import Machine
@@ -31,7 +31,7 @@ TOO_MUCH: Any = object()  # what a call returns that has to take the long way
 
 _FRESH = frozenset({"elementwise", "reduction", "scan"})  # their results share memory with nothing
 _ESTIMATED = frozenset({"copy", "elementwise", "fft", "gather", "linalg", "matmul", "reduction", "scan", "sort"})
-_WEAK = frozenset({int, float, complex, bool, type(None)})
+_WEAK = NUMBERS | {type(None)}
 _PLAIN = frozenset({*_WEAK, str, bytes, slice, type(Ellipsis), type, np.dtype, type(np._NoValue)})
 _ONLY_HOST = {CPU}
 _LARGEST = 1 << 20  # elements beyond which no limit is looked for
@@ -81,7 +81,7 @@ def of_few_bytes(op: Op, x: Any, *others: Any) -> Any:
         The row of a ufunc or a reduction.
     x : ndarray
         The first operand.
-    *others : ndarray, int, float, complex or bool
+    *others : ndarray, int, float, complex, bool or numpy.generic
         At most one more.
 
     Returns

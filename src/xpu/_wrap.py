@@ -11,7 +11,7 @@ from xpu._block import Handle, host_view, settle
 from xpu._gate import gate
 from xpu._op import Op
 
-__all__ = ["enclose", "host_call", "kinds", "own", "wrap"]
+__all__ = ["NUMBERS", "PLAIN", "enclose", "host_call", "kinds", "own", "wrap"]
 
 Raw = Any
 
@@ -24,62 +24,102 @@ class _Kinds:
     new_array: Callable[[], Any] = Handle
     new_scalar: Callable[[], Any] = Handle
     both: frozenset[type[Handle]] = frozenset()
+    known: frozenset[type] = frozenset()  # both, and all that holds no array
 
 
 kinds = _Kinds()
+
+_NUMPY = np.ndarray
+# Values that NumPy takes as they are, and that cannot hold an array.
+NUMBERS = frozenset({int, float, complex, bool, *(np.dtype(code).type for code in "?bhilqBHILQefdgFDG")})
+PLAIN = NUMBERS | {str, type(None), slice, type, np.dtype}
 
 
 # ----------------------------------------------------------------------------- the gate is open
 
 
-def host_call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run on the host at once: the gate is open, every handle holds a NumPy array."""
+def host_call(
+    bare: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], host: Callable[..., Any] | None = None
+) -> Any:
+    """Run NumPy's function at once: the gate is open, every handle holds a NumPy array.
+
+    Parameters
+    ----------
+    bare : callable
+        NumPy's function, without its dispatch by type if it has one: nothing foreign is given to it.
+    args, kwargs
+        The user's arguments.
+    host : callable, optional
+        NumPy's function with its dispatch, for foreign arguments, if that is another.
+
+    Returns
+    -------
+    object
+        Arrays and scalars in handles.
+    """
     both = kinds.both
-    raws = []
-    for value in args:
-        kind = type(value)
-        if kind in both:
-            value = value._raw
-        elif kind not in _PLAIN and not (kind is tuple and _is_plain(value)):
-            return _host_call(op, args, kwargs)
-        raws.append(value)
-    if kwargs and not _is_plain(kwargs.values()):
-        return _host_call(op, args, kwargs)
-    result = op.host(*raws, **kwargs)
-    if type(result) is np.ndarray:
-        for value, raw in zip(args, raws, strict=True):
+    named = _bare_keywords(kwargs) if kwargs else kwargs
+    raws: Any
+    if len(args) == 1 and type(args[0]) in both:  # the loop below, for what most calls are
+        raws = (args[0]._raw,)
+    else:
+        raws = []
+        for value in args:
+            kind = type(value)
+            if kind in both:
+                value = value._raw
+            elif kind not in PLAIN and not (kind is tuple and PLAIN.issuperset(map(type, value))):
+                if (kind is not list and kind is not tuple) or not kinds.known.issuperset(map(type, value)):
+                    return _host_call(host or bare, args, kwargs)
+                value = kind([v._raw if type(v) in both else v for v in value])
+            raws.append(value)
+    if not kwargs:
+        result = bare(*raws)
+    elif named is not None:
+        result = bare(*raws, **named)
+    else:
+        return _host_call(host or bare, args, kwargs)
+    if type(result) is _NUMPY:
+        for raw in raws:
             if raw is result:
-                return value
+                return args[[id(r) for r in raws].index(id(result))]
+        if named is not kwargs:
+            for name, raw in named.items():  # type: ignore[union-attr]
+                if raw is result:
+                    return kwargs[name]
         handle = kinds.new_array()
     elif isinstance(result, np.generic):
         handle = kinds.new_scalar()
     else:
-        return enclose(result, [v for v in args if isinstance(v, Handle)])
+        return enclose(result, [v for v in (*args, *kwargs.values()) if type(v) in both])
     handle._raw = result
     return handle
 
 
-def _is_plain(values: Iterable[Any]) -> bool:
-    for value in values:  # noqa: SIM110  # a generator would cost as much again
-        if type(value) not in _PLAIN and not (type(value) is tuple and _is_plain(value)):
-            return False
-    return True
+def _bare_keywords(kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """Return keywords with handles replaced by what they hold: the same object without any, None if others may."""
+    for value in kwargs.values():
+        kind = type(value)
+        if kind not in PLAIN and not (kind is tuple and PLAIN.issuperset(map(type, value))):
+            break
+    else:
+        return kwargs
+    if not kinds.known.issuperset(map(type, kwargs.values())):
+        return None
+    return {name: value._raw if type(value) in kinds.both else value for name, value in kwargs.items()}
 
 
-def _host_call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The same for arguments of any kind: sequences of arrays, foreign arrays, keywords."""
+def _host_call(host: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The same for arguments of any kind: nested sequences, foreign arrays."""
     inputs: list[Any] = []
     raw_args = [_bare(a, inputs) for a in args]
     raw_kwargs = {k: _bare(v, inputs) for k, v in kwargs.items()} if kwargs else kwargs
-    return enclose(op.host(*raw_args, **raw_kwargs), inputs)
-
-
-_PLAIN = frozenset({int, float, complex, bool, str, type(None), slice, type, np.dtype})
+    return enclose(host(*raw_args, **raw_kwargs), inputs)
 
 
 def _bare(value: Any, inputs: list[Any]) -> Any:
     kind = type(value)
-    if kind in _PLAIN:
+    if kind in PLAIN:
         return value
     if isinstance(value, Handle):
         inputs.append(value)
@@ -88,7 +128,7 @@ def _bare(value: Any, inputs: list[Any]) -> Any:
         inputs.append(value)
     elif kind is tuple or kind is list:
         for item in value:
-            if type(item) not in _PLAIN:
+            if type(item) not in PLAIN:
                 return kind([_bare(v, inputs) for v in value])
     return value
 

@@ -7,6 +7,7 @@ NumPy's; their methods return xpu arrays.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -88,12 +89,12 @@ __all__ = [
 
 def _draw(name: str, method: Callable[..., Any], *, in_place: bool = False) -> Callable[..., Any]:
     """Return `method` taking and giving xpu arrays."""
-    op = Op(f"random.{name}", "host", method, None, arrays=())
+    row = cache(lambda: Op(f"random.{name}", "host", method, None, arrays=()))
 
     def draw(*args: Any, **kwargs: Any) -> Any:
         if in_place:
             args = tuple(anchor(a) if isinstance(a, Handle) else a for a in args)
-        return host_call(op, args, kwargs) if gate.open else call(op, args, kwargs)
+        return host_call(method, args, kwargs) if gate.open else call(row(), args, kwargs)
 
     draw.__name__ = draw.__qualname__ = name
     draw.__doc__ = method.__doc__
@@ -109,7 +110,9 @@ class _Stream:
         found = getattr(self._made, name)
         if name.startswith("_") or not callable(found):
             return found
-        return _draw(name, found, in_place=name == "shuffle")
+        draw = _draw(name, found, in_place=name == "shuffle")
+        self.__dict__[name] = draw  # the next call finds it at once
+        return draw
 
     def __repr__(self) -> str:
         return repr(self._made)

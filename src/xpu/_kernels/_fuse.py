@@ -85,7 +85,7 @@ class fuse:
             return self.function(*args, **kwargs)
         self.reason = ""
         op = self._row(program)
-        made = host_call(op, tuple(operands), {}) if gate.open else call(op, tuple(operands), {})
+        made = host_call(op.host, tuple(operands), {}) if gate.open else call(op, tuple(operands), {})
         return tuple(made) if several else made
 
     def _traced(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Program, list[Any], bool]:

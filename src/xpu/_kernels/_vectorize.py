@@ -91,7 +91,7 @@ class vectorize(np.vectorize):
     def _plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run it as NumPy does, one Python call per element."""
         op = Op(f"vectorize({_name(self.pyfunc)})", "host", super().__call__, None, keeps_0d=True)
-        return host_call(op, args, kwargs) if gate.open else call(op, args, kwargs)
+        return host_call(op.host, args, kwargs) if gate.open else call(op, args, kwargs)
 
 
 class _Kernel:
@@ -213,7 +213,7 @@ class _Kernel:
     def run(self, inputs: list[Any]) -> Any:
         """Run it through the one path of every operation."""
         args = tuple(inputs)
-        return host_call(self.op, args, {}) if gate.open else call(self.op, args, {})
+        return host_call(self.op.host, args, {}) if gate.open else call(self.op, args, {})
 
     def apply(self, *raws: Raw) -> Raw:
         """Run on raw arrays of one library, all in one place."""

@@ -20,7 +20,7 @@ from xpu._gate import gate
 from xpu._op import OPS, Count, Op, by_outer, by_reading
 from xpu._ops._gaps import KEYWORDS, MISSING
 from xpu._short import TOO_MUCH, of_few_bytes
-from xpu._wrap import enclose, host_call, kinds
+from xpu._wrap import NUMBERS, enclose, host_call, kinds
 
 __all__ = ["Function", "UFunc", "elementwise", "function", "numpy_function", "view"]
 
@@ -28,15 +28,17 @@ __all__ = ["Function", "UFunc", "elementwise", "function", "numpy_function", "vi
 class Function:
     """A NumPy function that runs where it finishes first."""
 
-    __slots__ = ("__weakref__", "op")
+    __slots__ = ("__weakref__", "_bare", "op")
 
     def __init__(self, op: Op) -> None:
         self.op = op
+        # NumPy's function without its dispatch by type (NEP 18), which costs as much again as a small call.
+        self._bare: Any = getattr(op.host, "_implementation", op.host)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it."""
         if gate.open:
-            return host_call(self.op, args, kwargs)
+            return host_call(self._bare, args, kwargs, self.op.host)
         return call(self.op, args, kwargs)
 
     @property
@@ -80,19 +82,22 @@ class UFunc(Function):
                     return made
             return call(self.op, (x, *args), kwargs)
         if kwargs or len(args) != self._others or type(x) not in kinds.both:
-            return host_call(self.op, (x, *args), kwargs)
+            return host_call(self._host, (x, *args), kwargs)
         if not args:
             raw = self._host(x._raw)
         else:
             other = args[0]
             if type(other) in kinds.both:
                 other = other._raw
-            elif type(other) not in _SCALARS:
-                return host_call(self.op, (x, other), kwargs)
+            elif type(other) not in NUMBERS:
+                return host_call(self._host, (x, other), kwargs)
             raw = self._host(x._raw, other)
-        if type(raw) is not np.ndarray:
+        if type(raw) is _NUMPY:
+            result = kinds.new_array()
+        elif isinstance(raw, np.generic):
+            result = kinds.new_scalar()
+        else:
             return enclose(raw, [])
-        result = kinds.new_array()
         result._raw = raw
         return result
 
@@ -113,7 +118,7 @@ class UFunc(Function):
                 count=by_outer if name == "outer" else by_reading if name == "reduce" else None,
             )
             OPS[path] = op
-        return host_call(op, args, kwargs) if gate.open else call(op, args, kwargs)
+        return host_call(op.host, args, kwargs) if gate.open else call(op, args, kwargs)
 
     def reduce(self, *args: Any, **kwargs: Any) -> Any:
         """As the NumPy ufunc's method."""
@@ -199,7 +204,7 @@ class UFunc(Function):
         return f"<xpu ufunc {self.op.name!r}>"
 
 
-_SCALARS = frozenset({int, float, complex, bool})
+_NUMPY = np.ndarray
 
 # CuPy implements `reduce` for these only (cupy/_core/_kernel.pyx, v14).
 _REDUCIBLE = frozenset({"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"})

@@ -34,7 +34,7 @@ from xpu._op import OPS, POSTPONED, POSTPONED_BYTES, host_only
 from xpu._ops._make import Function, function, view
 from xpu._taken import taken
 from xpu._transfer import lower
-from xpu._wrap import enclose, host_call, kinds, own, wrap
+from xpu._wrap import NUMBERS, enclose, host_call, kinds, own, wrap
 from xpu.errors import DeviceError, DeviceLostError, text
 
 __all__ = ["array", "asarray", "to_device"]
@@ -50,14 +50,14 @@ class Creation(Function):
         device = kwargs.pop("device", None)
         if device is None:
             if gate.open:
-                return host_call(self.op, args, kwargs)
+                return host_call(self._bare, args, kwargs, self.op.host)
             if _few(self.op.name, args, kwargs) and not current().watching:
                 made = self.op.host(*args, **kwargs)
                 alone = type(made) is np.ndarray and made.base is None
                 return own(made, scalar=False) if alone else enclose(made, [])
             postponed = self._lazy(args, kwargs)
             return call(self.op, args, kwargs) if postponed is None else postponed
-        made = host_call(self.op, args, kwargs) if gate.open else call(self.op, args, kwargs)
+        made = host_call(self._bare, args, kwargs, self.op.host) if gate.open else call(self.op, args, kwargs)
         return to_device(made, device, function=self.op.name)
 
     def _lazy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -252,6 +252,12 @@ def asarray(
     >>> xpu.asarray([1, 2, 3]).dtype
     dtype('int64')
     """
+    kind = type(obj)
+    if gate.open and device is None:
+        if kind is kinds.array and dtype is None and order is None and not copy:
+            return obj
+        if (kind is list or kind is tuple or kind in NUMBERS) and copy is not False:
+            return wrap(np.array(obj, dtype, order=order or "K"))
     if device is not None:
         made = asarray(obj, dtype, order, copy=copy)
         if copy is not False:
