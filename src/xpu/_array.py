@@ -113,8 +113,8 @@ class ndarray(Methods, metaclass=_Arrays):
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
-        raw = self._raw
-        return (self._home if raw is None else raw).shape  # type: ignore[no-any-return]
+        meta: Any = self._home if self._raw is None else self._raw
+        return meta.shape  # type: ignore[no-any-return]
 
     @shape.setter
     def shape(self, shape: Any) -> None:
@@ -131,8 +131,8 @@ class ndarray(Methods, metaclass=_Arrays):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Element type: NumPy's own dtype object."""
-        raw = self._raw
-        return (self._home if raw is None else raw).dtype  # type: ignore[no-any-return]
+        meta: Any = self._home if self._raw is None else self._raw
+        return meta.dtype  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
@@ -374,8 +374,8 @@ class ndarray(Methods, metaclass=_Arrays):
         return operator.index(taken(self))
 
     def __len__(self) -> int:
-        raw = self._raw
-        shape = (self._home if raw is None else raw).shape
+        meta: Any = self._home if self._raw is None else self._raw
+        shape = meta.shape
         if not shape:
             message = "len() of unsized object"
             raise TypeError(message)

@@ -24,8 +24,8 @@ from xpu._short import TOO_MUCH, at_hand, of_few_bytes, window
 from xpu._wrap import NUMBERS, PLAIN, enclose, kinds, wrap
 
 __all__ = [
-    "binary", "elements", "follow", "get_item", "in_place", "method", "power", "reflected", "scalar_binary", "scalar_reflected",
-    "set_item", "transposed", "unary",
+    "binary", "elements", "follow", "get_item", "in_place", "method", "power", "reflected", "scalar_binary",
+    "scalar_reflected", "set_item", "transposed", "unary",
 ]  # fmt: skip
 
 _array: Any = None  # `ndarray`

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from xpu._block import Handle, host_view, settle
 from xpu._gate import gate
-from xpu._op import Op
 
 __all__ = ["NUMBERS", "PLAIN", "enclose", "host_call", "kinds", "own", "wrap"]
 
@@ -31,8 +30,9 @@ kinds = _Kinds()
 
 _NUMPY = np.ndarray
 # Values that NumPy takes as they are, and that cannot hold an array.
-NUMBERS = frozenset({int, float, complex, bool, *(np.dtype(code).type for code in "?bhilqBHILQefdgFDG")})
-PLAIN = NUMBERS | {str, type(None), slice, type, np.dtype}
+_CODES = "?bhilqBHILQefdgFDG"
+NUMBERS: frozenset[type] = frozenset({int, float, complex, bool, *(np.dtype(code).type for code in _CODES)})
+PLAIN: frozenset[type] = NUMBERS | {str, type(None), slice, type, np.dtype}
 
 
 # ----------------------------------------------------------------------------- the gate is open
