@@ -71,6 +71,7 @@ def test_winograd_however_its_work_is_cut(
         patch.setattr(_compiled_winograd, "WORTH", 0)
         patch.setattr(_compiled_winograd, "WORTH_THREADS", 0)
         patch.setattr(_compiled_winograd, "LEAST_TILES", tiles)
+        patch.setattr(_compiled_winograd, "LEAST_DEPTH", 3)
         patch.setattr(_compiled_winograd, "allowance", lambda g: limit)
         patch.setattr(_compiled_winograd, "caches", lambda: _caches.Caches(1 << 12, 1 << 12))
         got, first, second = run("compiled-winograd", g, 7, form)

@@ -8,6 +8,7 @@ until they are there the engine refuses, and the plan takes another one.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from typing import Any, Literal
@@ -16,10 +17,11 @@ import numpy
 
 from xpu.conv import _background, _threads
 from xpu.conv._caches import caches
-from xpu.conv._engine import Rates, itemcost
+from xpu.conv._engine import Rates, allowance, itemcost
 from xpu.conv._geometry import ConvGeometry, Sizes
 from xpu.conv._lower import lowered, lowered_geometries
 from xpu.conv._scratch import scratch
+from xpu.conv._space import lowered_space
 
 __all__ = ["WORTH", "CompiledEngine", "tiles_forward"]
 
@@ -57,16 +59,8 @@ class CompiledEngine:
         return _background.why_not("_tiles")
 
     def workspace(self, geometry: ConvGeometry) -> int:
-        """Return the bytes of the padded input and, where outputs do not lie in whole vectors, of the output."""
-        most = 0
-        for g in lowered_geometries(geometry):
-            flat = _Flat(g)
-            lanes = _background.module("_tiles").VECTOR_BYTES // g.dtype.itemsize
-            apart = flat.starts(g, lanes) is None
-            items = 0 if flat.plain and not apart else g.in_channels * flat.pitch
-            items += g.out_channels * (flat.length + lanes) if apart else 0
-            most = max(most, g.batch * items * g.dtype.itemsize)
-        return most
+        """Return the bytes of the padded input, where outputs do not lie in whole vectors of those, and of packing."""
+        return lowered_space(_space, geometry)
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
         """Predict the sums over all positions that are made, the operands and the result, and the copies of them."""
@@ -86,6 +80,68 @@ class CompiledEngine:
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
         """Compute the convolution."""
         return lowered(tiles_forward, xp, geometry, first, second)
+
+
+def _space(g: ConvGeometry) -> int:
+    """Return the bytes of the images in work, and of what each thread packs (see `_tiles`)."""
+    images, packed = _images_space(g), 0
+    if g.out_channels // g.groups >= _background.module("_tiles").PACK_ROWS:
+        packed = _packed(g, *_blocks(g))
+    return images + _threads_for(g) * packed
+
+
+def _images_space(g: ConvGeometry) -> int:
+    """Return the bytes of the flat forms of as many images as are in work, and of the offsets."""
+    flat, size, threads = _Flat(g), g.dtype.itemsize, _threads_for(g)
+    lanes: int = _background.module("_tiles").VECTOR_BYTES // size
+    starts = flat.starts(g, lanes)
+    count, _, apart = _shares(g, flat, threads)
+    items = 0 if flat.plain and starts is not None else g.in_channels * flat.pitch
+    items += g.out_channels * (flat.length + lanes) if starts is None else 0
+    lines = 0 if starts is None else len(starts)
+    images = min(g.batch, count * (threads if apart else 1))
+    return (images * items + 2 * lanes) * size + 8 * (math.prod(g.w_shape[1:]) + lines)
+
+
+def _threads_for(g: ConvGeometry) -> int:
+    return _threads.count() if g.macs > WORTH else 1
+
+
+def _shares(g: ConvGeometry, flat: _Flat, threads: int) -> tuple[int, list[slice], bool]:
+    """Return how many images are done at a time, which, and whether every thread has its own."""
+    image = (g.in_channels * flat.pitch + g.out_channels * flat.length) * g.dtype.itemsize
+    weights = math.prod(g.w_shape) * g.dtype.itemsize
+    count = max(1, min(-(-g.batch // threads), max(CHUNK, 2 * weights) // image))
+    parts = [slice(n, min(g.batch, n + count)) for n in range(0, g.batch, count)]
+    return count, parts, len(parts) % threads == 0 or len(parts) >= 4 * threads
+
+
+@functools.lru_cache(maxsize=4096)
+def _blocks_within(g: ConvGeometry, threads: int) -> tuple[int, int]:
+    """Return the terms of the sum in a block, and the rows that a thread packs at a time.
+
+    A panel takes about half of the first cache, a packed block of the weights a quarter of the second, or what the
+    workspace allows.
+    """
+    room = (allowance(g) - _images_space(g)) // threads
+    tiles, size, depth = _background.module("_tiles"), g.dtype.itemsize, math.prod(g.w_shape[1:])
+    lanes = tiles.VECTOR_BYTES // size
+    most = caches().first // 2 // (tiles.PANEL * tiles.VECTOR_BYTES)
+    block = -(-depth // -(-depth // max(1, most)))
+    tall = min(caches().second // 4, room - _packed(g, block, 0)) // (block * size) // lanes * lanes
+    return block, max(lanes, tall)
+
+
+def _blocks(g: ConvGeometry) -> tuple[int, int]:
+    return _blocks_within(g, _threads_for(g))
+
+
+def _packed(g: ConvGeometry, block: int, tall: int) -> int:
+    """Return the bytes of a thread's panel and packed rows."""
+    tiles, size = _background.module("_tiles"), g.dtype.itemsize
+    lanes: int = tiles.VECTOR_BYTES // size
+    panel: int = tiles.PANEL * lanes
+    return (min(tall, g.out_channels // g.groups) + lanes + panel) * block * size
 
 
 class _Flat:
@@ -166,11 +222,8 @@ def tiles_forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     offsets = flat.offsets(g)
     w = numpy.ascontiguousarray(w).ravel()
     y = numpy.empty(g.y_shape, dtype=g.dtype)
-    threads = _threads.count() if g.macs > WORTH else 1
-    image = (g.in_channels * flat.pitch + g.out_channels * flat.length) * g.dtype.itemsize
-    count = max(1, min(-(-g.batch // threads), max(CHUNK, 2 * w.nbytes) // image))
-    parts = [slice(n, min(g.batch, n + count)) for n in range(0, g.batch, count)]
-    apart = len(parts) % threads == 0 or len(parts) >= 4 * threads
+    threads = _threads_for(g)
+    _, parts, apart = _shares(g, flat, threads)
 
     def some(first: int, step: int) -> None:
         for part in parts[first::step]:
@@ -214,10 +267,7 @@ def _spread(
     pitch, starts, line, lanes = sizes
     tiles = _background.module("_tiles")
     pairs, rows, depth = g.batch * g.groups, g.out_channels // g.groups, len(off)
-    # A panel takes about half of the first cache, a packed block of the weights a quarter of the second.
-    most = caches().first // 2 // (tiles.PANEL * tiles.VECTOR_BYTES)
-    block = -(-depth // -(-depth // max(1, most)))
-    tall = max(lanes, caches().second // 4 // (block * g.dtype.itemsize) // lanes * lanes)
+    block, tall = _blocks(g)
     vectors = line // lanes
 
     def work(part: int, parts: int) -> None:

@@ -20,6 +20,7 @@ from xpu.conv._engine import Rates, allowance, itemcost
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._lower import lowered, lowered_geometries
 from xpu.conv._scratch import scratch
+from xpu.conv._space import lowered_space
 from xpu.conv._winograd import TILE, winograd_refusal
 
 __all__ = ["CompiledWinogradEngine"]
@@ -34,6 +35,8 @@ MOST_FILTERS = 64
 WORTH_THREADS = 2048
 # Tiles of a block at least: two panels of eight lanes.
 LEAST_TILES = 48
+# Channels of the filters transformed at a time at least.
+LEAST_DEPTH = 32
 # A transform of a tile or a filter takes as long as this many operations of a product.
 TRANSFORM = 1500.0
 
@@ -68,11 +71,7 @@ class CompiledWinogradEngine:
 
     def workspace(self, geometry: ConvGeometry) -> int:
         """Return the bytes of the transformed filters and of every thread's planes."""
-        most, lanes = 0, _background.module("_tiles").VECTOR_BYTES
-        for g in lowered_geometries(geometry):
-            cut = _cut(g, lanes // g.dtype.itemsize)
-            most = max(most, cut.items(g, _threads_for(g)) * g.dtype.itemsize)
-        return most
+        return lowered_space(_space, geometry)
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
         """Predict a quarter of the products, and the transforms of tiles and filters."""
@@ -92,6 +91,11 @@ class CompiledWinogradEngine:
         return lowered(_forward, xp, geometry, first, second)
 
 
+def _space(g: ConvGeometry) -> int:
+    cut = _cut(g, _background.module("_tiles").VECTOR_BYTES // g.dtype.itemsize)
+    return cut.items(g, _threads_for(g)) * g.dtype.itemsize
+
+
 @dataclass(frozen=True, slots=True)
 class _Cut:
     """How the work is divided.
@@ -107,6 +111,10 @@ class _Cut:
         Lines of tiles of a block, and tiles of each line.
     lanes : int
         Elements of a vector.
+    deep : int
+        Channels of the filters that are transformed at a time; all of them unless the inputs are shared.
+    tight : bool
+        Whether channels lie close together, for want of memory.
     """
 
     shared: Literal["filters", "inputs"]
@@ -114,21 +122,34 @@ class _Cut:
     lines: int
     across: int
     lanes: int
+    deep: int
+    tight: bool = False
 
     @property
     def pitch(self) -> int:
-        """Elements of one channel of a block; an odd number of vectors, so that channels spread over the cache."""
-        vectors = -(-self.lines * self.across // self.lanes) + 1
-        return (vectors | 1) * self.lanes
+        """Elements of one channel of a block; an odd number of vectors, so that channels spread over the cache.
+
+        The last line of a channel may reach into the next one, by less than a vector: that is made afterwards.
+        """
+        vectors = -(-self.lines * self.across // self.lanes)
+        return (vectors if self.tight else (vectors + 1) | 1) * self.lanes
 
     def planes(self, depth: int) -> tuple[int, int, int]:
         """Return the elements from plane to plane: of the filters, of the inputs, of the products."""
-        return _apart(self.filters * depth), _apart(depth * self.pitch), _apart(self.filters * self.pitch)
+        sizes = self.filters * self.deep, depth * self.pitch, self.filters * self.pitch
+        u, v, m = (-(-size // 32) * 32 + 16 if self.tight else _apart(size) for size in sizes)
+        return u, v, m
 
     def items(self, g: ConvGeometry, threads: int) -> int:
         """Return the elements of all scratch memory."""
         u, v, m = self.planes(g.w_shape[1])
-        return PLANES * (u + threads * (v + m) if self.shared == "filters" else v + threads * (u + m))
+        planes = PLANES * (u + threads * (v + m) if self.shared == "filters" else v + threads * (u + m))
+        return planes + threads * (self.strip + 4 * self.lanes)
+
+    @property
+    def strip(self) -> int:
+        """Elements of a strip of rows."""
+        return 6 * TILE * (-(-self.across // self.lanes) * self.lanes + 1)
 
 
 def _apart(items: int) -> int:
@@ -153,20 +174,27 @@ def _cut(g: ConvGeometry, lanes: int) -> _Cut:
     all_filters = -(-rows // lanes) * lanes
     if total * across <= rows:
         each = -(-rows // threads // lanes) * lanes
-        cut = _Cut("inputs", max(lanes, min(each, MOST_FILTERS // lanes * lanes)), total, across, lanes)
-        while cut.filters > lanes and cut.items(g, threads) > limit:
-            cut = replace(cut, filters=-(-cut.filters // 2 // lanes) * lanes)
+        cut = _Cut("inputs", max(lanes, min(each, MOST_FILTERS // lanes * lanes)), total, across, lanes, depth)
+        while cut.items(g, threads) > limit:
+            if not cut.tight:
+                cut = replace(cut, tight=True)
+            elif cut.filters > lanes:
+                cut = replace(cut, filters=-(-cut.filters // 2 // lanes) * lanes)
+            elif cut.deep > LEAST_DEPTH:
+                cut = replace(cut, deep=-(-cut.deep // 2))
+            else:
+                break
         return cut
     fit = 2 * caches().second // (PLANES * (depth + rows) * g.dtype.itemsize)
     wanted = max(LEAST_TILES, fit)
     if across > 2 * wanted:
         each = -(-across // -(-across // wanted))
-        cut = _Cut("filters", all_filters, 1, -(-each // lanes) * lanes, lanes)
+        cut = _Cut("filters", all_filters, 1, -(-each // lanes) * lanes, lanes, depth)
     else:
         blocks = -(-total // max(1, wanted // across))
         if total >= threads:
             blocks = -(-blocks // threads) * threads
-        cut = _Cut("filters", all_filters, -(-total // blocks), across, lanes)
+        cut = _Cut("filters", all_filters, -(-total // blocks), across, lanes, depth)
     while cut.filters > lanes and cut.items(g, threads) > limit:
         if cut.filters > MOST_FILTERS or cut.lines == 1:
             cut = replace(cut, filters=-(-cut.filters // 2 // lanes) * lanes)
@@ -203,14 +231,14 @@ class _Group:
     def memory(self, use: str) -> Array:
         """Return this thread's memory for the planes of "filters", "inputs", "products", or for a "strip" of rows."""
         lanes = self.cut.lanes
-        strip = 6 * TILE * (-(-self.cut.across // lanes) * lanes + 1)
-        items = {"filters": PLANES * self.up, "inputs": PLANES * self.vp, "products": PLANES * self.mp, "strip": strip}
+        items = {"filters": self.up, "inputs": self.vp, "products": self.mp}
+        items = {name: PLANES * plane for name, plane in items.items()} | {"strip": self.cut.strip}
         return scratch(items[use] + lanes, f"winograd {use}", self.g.dtype)
 
-    def filters(self, u: Array, first: int, low: int, high: int) -> None:
-        """Transform the filters ``low..high`` of those that begin with ``first`` in ``u``."""
+    def filters(self, u: Array, first: int, low: int, high: int, channels: tuple[int, int]) -> None:
+        """Transform some channels of the filters ``low..high`` of those that begin with ``first`` in ``u``."""
         begin = (self.group * self.rows + first) * self.depth * 9
-        self.kernels.winograd_filters(self.w, begin, self.depth, low, high, u, 0, self.up, self.cut.lanes)
+        self.kernels.winograd_filters(self.w, begin, self.depth, *channels, low, high, u, 0, self.up, self.cut.lanes)
 
     def inputs(self, v: Array, box: tuple[int, ...], low: int, high: int) -> None:
         """Transform the channels ``low..high`` of a block of tiles."""
@@ -220,12 +248,17 @@ class _Group:
         where = (*image, self.vp, self.cut.pitch, *box)
         self.kernels.winograd_inputs(self.x, v, self.memory("strip"), where, self.cut.lanes)
 
-    def outputs(self, v: Array, u: Array, box: tuple[int, ...], first: int, count: int) -> bool:
-        """Multiply and transform back ``count`` filters, in ``u`` from ``first`` on; return whether all is finite."""
+    def outputs(
+        self, v: Array, u: Array, box: tuple[int, ...], first: int, count: int, channels: tuple[int, int]
+    ) -> bool:
+        """Multiply and transform back ``count`` filters, in ``u`` from ``first`` on; return whether all is finite.
+
+        Of the channels these are the next; the products are transformed back after the last ones.
+        """
         g, plane = self.g, math.prod(self.g.out_spatial)
         begin = (self.group * self.rows + first) * plane
         image = (begin, g.out_channels * plane, *g.out_spatial, self.down)
-        where = (self.depth, 0, count, self.up, self.vp, self.mp, self.cut.pitch, *image, *box)
+        where = (self.depth, *channels, 0, count, self.up, self.vp, self.mp, self.cut.pitch, *image, *box)
         m, strip = self.memory("products"), self.memory("strip")
         finite: bool = self.kernels.winograd_outputs(v, u, m, self.y, strip, where, self.cut.lanes)
         return finite
@@ -240,13 +273,13 @@ def _share_filters(one: _Group) -> bool:
 
         def transform(part: int, parts: int, first: int = first, count: int = count) -> None:
             low, high = (min(count, lanes * (p * -(-count // lanes) // parts)) for p in (part, part + 1))
-            one.filters(u, first, low, high)
+            one.filters(u, first, low, high, (0, one.depth))
 
         def work(part: int, parts: int, first: int = first, count: int = count) -> None:
             v = one.memory("inputs")
             for box in one.boxes[part::parts]:
                 one.inputs(v, box, 0, one.depth)
-                if not one.outputs(v, u, box, first, count):
+                if not one.outputs(v, u, box, first, count, (0, one.depth)):
                     bad.append(box)
 
         _threads.run_all(transform, threads if count * one.depth > WORTH_THREADS else 1)
@@ -268,10 +301,14 @@ def _share_inputs(one: _Group) -> bool:
         u = one.memory("filters")
         for first in firsts[part::parts]:
             count = min(one.cut.filters, one.rows - first)
-            one.filters(u, first, 0, count)
-            if not one.outputs(v, u, box, first, count):
-                bad.append(first)
+            for low in range(0, one.depth, one.cut.deep):
+                channels = low, min(one.depth, low + one.cut.deep)
+                one.filters(u, first, 0, count, channels)
+                if not one.outputs(v, u, box, first, count, channels):
+                    bad.append(first)
 
-    _threads.run_all(transform, threads if one.depth * box[1] * one.cut.across > WORTH_THREADS else 1)
+    # Channels that lie close together reach into the next: one thread makes them in their order.
+    apart = not one.cut.tight and one.depth * box[1] * one.cut.across > WORTH_THREADS
+    _threads.run_all(transform, threads if apart else 1)
     _threads.run_all(work, min(threads, len(firsts)))
     return not bad

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from xpu.conv._engine import Rates, itemcost
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._lower import lowered, lowered_geometries
+from xpu.conv._space import lowered_space
 
-__all__ = ["DirectEngine", "pad_input"]
+__all__ = ["DirectEngine", "pad_input", "padded_bytes"]
 
 Array = Any
 Namespace = Any
@@ -31,7 +32,14 @@ def pad_input(xp: Namespace, g: ConvGeometry, x: Array) -> Array:
     return padded
 
 
-def _padded_bytes(g: ConvGeometry) -> int:
+def _space(g: ConvGeometry) -> int:
+    """Return the bytes of the padded input, of a product, and of the shifted input as the matrix product takes it."""
+    shifted = g.batch * g.in_channels * math.prod(g.out_spatial) * g.dtype.itemsize
+    return padded_bytes(g) + g.result_bytes + (shifted if g.w_shape[1] > 1 else 0)
+
+
+def padded_bytes(g: ConvGeometry) -> int:
+    """Return the bytes of the input with its zeros, none where it has none."""
     if not any(before or after for before, after in g.padding):
         return 0
     sizes = (n + b + a for n, (b, a) in zip(g.spatial, g.padding, strict=True))
@@ -59,9 +67,8 @@ class DirectEngine:
         return None
 
     def workspace(self, geometry: ConvGeometry) -> int:
-        """Return the bytes of the padded input and of one product."""
-        parts = lowered_geometries(geometry, complex_core=True)
-        return max((_padded_bytes(p) + p.result_bytes for p in parts), default=0)
+        """Return the bytes of the padded input, of one product and its operand."""
+        return lowered_space(_space, geometry, complex_core=True)
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
         """Predict three passes over the result per kernel element, or the matrix products."""
@@ -96,8 +103,10 @@ def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
         else:
             flat = shifted.reshape((g.batch, groups, -1, math.prod(outs)))
             product = xp.matmul(weight[None], flat)
+            del flat
         if y is None:
             y = product
         else:
             y += product
+        del product, shifted  # their memory is for the next
     return y.reshape(g.y_shape)

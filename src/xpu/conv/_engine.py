@@ -17,10 +17,10 @@ __all__ = ["Engine", "Rates", "allowance", "itemcost"]
 Array = Any
 Namespace = Any
 
-# The workspace a plan may take beside its operands and result, in multiples of them, and the
-# bytes that are always allowed, so that small problems keep every engine.
-WORKSPACE_FACTOR = 2.0
-WORKSPACE_FLOOR = 1 << 22
+# The workspace a plan may take, in multiples of input and output.
+WORKSPACE_FACTOR = 2
+# On a GPU cuDNN's kernels need some bytes that do not depend on the problem.
+FLOOR_CUDA = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Engine(Protocol):
         ...
 
     def workspace(self, geometry: ConvGeometry) -> int:
-        """Return the bytes this engine needs beside its operands and the result."""
+        """Return the most bytes this engine holds at once beside its operands (contiguous) and the result."""
         ...
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
@@ -78,6 +78,6 @@ def itemcost(geometry: ConvGeometry) -> float:
     return {"float64": 2.0, "complex128": 2.0}.get(geometry.dtype.name, 1.0)
 
 
-def allowance(geometry: ConvGeometry) -> int:
-    """Return the bytes of workspace a plan may take unless the caller allows more."""
-    return max(WORKSPACE_FLOOR, int(WORKSPACE_FACTOR * geometry.bytes))
+def allowance(geometry: ConvGeometry, device: str = "cpu") -> int:
+    """Return the bytes of workspace a plan may take unless the caller allows more: twice the input and the output."""
+    return max(WORKSPACE_FACTOR * geometry.flow_bytes, FLOOR_CUDA if device == "cuda" else 0)

@@ -17,6 +17,7 @@ from xpu.conv._engine import Rates, itemcost
 from xpu.conv._gemm import gemm_forward
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._lower import lowered, lowered_geometries
+from xpu.conv._space import lowered_space
 
 __all__ = ["FftEngine", "fast_length", "fft_module"]
 
@@ -81,11 +82,8 @@ class FftEngine:
         return None
 
     def workspace(self, geometry: ConvGeometry) -> int:
-        """Return the bytes of the three sets of spectra."""
-        return max(
-            (_spectra(p) * _lines(p) for p in lowered_geometries(geometry, complex_core=True)),
-            default=0,
-        )
+        """Return the bytes of the spectra: of the input and the weight, and of the result where channels are added."""
+        return lowered_space(_space, geometry, complex_core=True)
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
         """Predict ``2.5 n log2 n`` operations per transform and the products between them."""
@@ -131,6 +129,20 @@ def _lengths(g: ConvGeometry) -> tuple[int, ...]:
 def _spectra(g: ConvGeometry) -> int:
     size = math.prod(_lengths(g)) * g.dtype.itemsize
     return size if g.dtype.kind == "c" else size + size // max(1, _lengths(g)[-1] // 2)
+
+
+def _space(g: ConvGeometry) -> int:
+    x, w, y = g.batch * g.in_channels, g.out_channels * g.w_shape[1], g.batch * g.out_channels
+    spread = math.prod(g.w_shape[:2]) * math.prod(g.span) * g.dtype.itemsize if any(d != 1 for d in g.dilation) else 0
+    # While they are made a transform along one axis is padded into the next; the product takes the input's place,
+    # or is another set, with one of products to add where there are more channels.
+    made = 0 if _in_place(g) else y * (2 if g.w_shape[1] > 1 else 1)
+    return spread + _spectra(g) * max(2 * x, x + (1 if g.rank == 1 else 2) * w, x + w + made, 2 * y)
+
+
+def _in_place(g: ConvGeometry) -> bool:
+    """Return whether the input's spectra can become the result's."""
+    return g.w_shape[1] == 1 and g.out_channels == g.groups
 
 
 def _lines(g: ConvGeometry) -> int:
@@ -179,10 +191,16 @@ def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     wide = wide.reshape((g.batch, groups, g.in_channels // groups, *wide.shape[2:]))
     tall = tall.reshape((groups, g.out_channels // groups, *tall.shape[1:]))
     with numpy.errstate(invalid="ignore"):  # infinities, which are dealt with below
-        made = wide[:, :, None, 0] * tall[None, :, :, 0]
+        if _in_place(g):
+            made = wide[:, :, None, 0]
+            made *= tall[None, :, :, 0]
+        else:
+            made = wide[:, :, None, 0] * tall[None, :, :, 0]
         for channel in range(1, g.w_shape[1]):
             made += wide[:, :, None, channel] * tall[None, :, :, channel]
-    outputs, put = _back(xp, made.reshape((g.batch, -1, *made.shape[3:])), g)
+    del wide, tall  # the memory is needed
+    made = made.reshape((g.batch, -1, *made.shape[3:]))
+    outputs, put = _back(xp, made, g)
     y = (xp.empty if outputs.shape == g.y_shape else xp.zeros)(g.y_shape, dtype=g.dtype)
     y[(slice(None), slice(None), *put)] = outputs
     # An infinity or a NaN is in every output then: made again, it is only where it belongs.

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from xpu.conv._direct import pad_input
-from xpu.conv._engine import Rates, itemcost
+from xpu.conv._direct import pad_input, padded_bytes
+from xpu.conv._engine import Rates, allowance, itemcost
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._lower import lowered, lowered_geometries
+from xpu.conv._space import lowered_space
 
 __all__ = ["GemmEngine", "gemm_forward"]
 
@@ -45,14 +46,8 @@ class GemmEngine:
         return None
 
     def workspace(self, geometry: ConvGeometry) -> int:
-        """Return the bytes of the padded input and of one block of columns and its product."""
-        most = 0
-        for g in lowered_geometries(geometry, complex_core=True):
-            sizes = (n + b + a for n, (b, a) in zip(g.spatial, g.padding, strict=True))
-            padded = g.batch * g.in_channels * math.prod(sizes) * g.dtype.itemsize
-            row = _row_bytes(g)
-            most = max(most, padded + 2 * row * _block_rows(g))
-        return most
+        """Return the bytes of one padded image and of one block of columns and its product."""
+        return lowered_space(_space, geometry, complex_core=True)
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
         """Predict the products at the BLAS's rate and the columns at a strided copy's."""
@@ -64,7 +59,9 @@ class GemmEngine:
             fill = 1.0 + 8.0 / per_group + 8.0 / depth
             blocks = g.batch * -(-g.out_spatial[0] // _block_rows(g))
             total += fill * g.flops * itemcost(g) / rates.flops
-            total += 4.0 * columns / rates.bandwidth + blocks * (6 + g.groups / 2) * rates.call
+            # The weight is read again for every block.
+            read = blocks * math.prod(g.w_shape) * g.dtype.itemsize
+            total += (4.0 * columns + read) / rates.bandwidth + blocks * (6 + g.groups / 2) * rates.call
         return total
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
@@ -72,22 +69,29 @@ class GemmEngine:
         return lowered(gemm_forward, xp, geometry, first, second, complex_core=True)
 
 
-def _row_bytes(g: ConvGeometry) -> int:
-    depth = g.in_channels * math.prod(g.kernel)
-    return max(1, depth * math.prod(g.out_spatial[1:]) * g.dtype.itemsize)
+def _space(g: ConvGeometry) -> int:
+    columns, product = _row_bytes(g)
+    return padded_bytes(g.with_(batch=1)) + (columns + product) * _block_rows(g)
+
+
+def _row_bytes(g: ConvGeometry) -> tuple[int, int]:
+    """Return the bytes of the columns, and of the product, of one row of outputs."""
+    line = math.prod(g.out_spatial[1:]) * g.dtype.itemsize
+    return g.in_channels * math.prod(g.kernel) * line, g.out_channels * line
 
 
 def _block_rows(g: ConvGeometry) -> int:
-    return max(1, min(g.out_spatial[0], BLOCK_BYTES // _row_bytes(g)))
+    """Return the rows of a block: as many as come from cache, and as the workspace allows."""
+    columns, product = _row_bytes(g)
+    left = allowance(g) - padded_bytes(g.with_(batch=1))
+    return max(1, min(g.out_spatial[0], BLOCK_BYTES // max(1, columns), left // max(1, columns + product)))
 
 
 def gemm_forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
-    x = pad_input(xp, g, x)
-    axes = tuple(range(2, 2 + g.rank))
-    windows = xp.lib.stride_tricks.sliding_window_view(x, g.span, axis=axes)
+    axes = tuple(range(1, 1 + g.rank))
     steps = tuple(slice(None, None, s) for s in g.stride)
     taps = tuple(slice(None, None, d) for d in g.dilation)
-    windows = windows[(slice(None), slice(None), *steps, *taps)]
+    one = g.with_(batch=1)
     groups, per_in, per_out = g.groups, g.in_channels // g.groups, g.out_channels // g.groups
     weight = w.reshape((groups, per_out, -1))
     # Axes (channel, out..., tap...) become (channel, tap..., out...).
@@ -95,11 +99,16 @@ def gemm_forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     y = xp.empty((g.batch, groups, per_out, *g.out_spatial), dtype=x.dtype)
     rows = _block_rows(g)
     for n in range(g.batch):
+        windows = xp.lib.stride_tricks.sliding_window_view(pad_input(xp, one, x[n : n + 1])[0], g.span, axis=axes)
+        windows = windows[(slice(None), *steps, *taps)]
+        block = columns = product = None
         for start in range(0, g.out_spatial[0], rows):
-            block = windows[n, :, start : start + rows].transpose(order)
+            del block, columns, product  # their memory is for the next
+            block = windows[:, start : start + rows].transpose(order)
             pixels = math.prod(block.shape[1 + g.rank :])
             columns = block.reshape((groups, per_in * math.prod(g.kernel), pixels))
             product = xp.matmul(weight, columns)
             shape = (groups, per_out, *block.shape[1 + g.rank :])
             y[n, :, :, start : start + rows] = product.reshape(shape)
+        del block, columns, product, windows
     return y.reshape(g.y_shape)

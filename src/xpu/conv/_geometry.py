@@ -146,6 +146,13 @@ class ConvGeometry:
         return math.prod(self.result_shape) * self.dtype.itemsize
 
     @property
+    def flow_bytes(self) -> int:
+        """Bytes of what flows in and out, ``x`` and ``y``; of the weight too only where it is the result."""
+        first, second = self.operand_shapes
+        flows = math.prod(first) + (math.prod(second) if self.kind == "weight" else 0)
+        return flows * self.dtype.itemsize + self.result_bytes
+
+    @property
     def empty(self) -> bool:
         """Whether there is nothing to add up: the result is then all zeros, or has no element."""
         return self.macs == 0

@@ -135,18 +135,20 @@ def _complex(
     real = g.with_(dtype=numpy.dtype(f"float{g.dtype.itemsize * 4}"))
     result = xp.empty(g.result_shape, dtype=g.dtype)
     if g.kind == "weight":
-        a, b = (first.real, first.imag), (second.real, second.imag)
-        one = [[lowered(core, xp, real, u, v, kinds=kinds) for v in b] for u in a]
-        result.real = one[0][0] - one[1][1]
-        result.imag = one[0][1] + one[1][0]
+        result.real = lowered(core, xp, real, first.real, second.real, kinds=kinds)
+        result.real -= lowered(core, xp, real, first.imag, second.imag, kinds=kinds)
+        result.imag = lowered(core, xp, real, first.real, second.imag, kinds=kinds)
+        result.imag += lowered(core, xp, real, first.imag, second.real, kinds=kinds)
         return result
     n = g.batch
     double = real.with_(batch=2 * n)
     both = xp.concatenate([first.real, first.imag])
-    by_real = lowered(core, xp, double, both, second.real, kinds=kinds)
-    by_imag = lowered(core, xp, double, both, second.imag, kinds=kinds)
-    result.real = by_real[:n] - by_imag[n:]
-    result.imag = by_real[n:] + by_imag[:n]
+    made = lowered(core, xp, double, both, second.real, kinds=kinds)
+    result.real, result.imag = made[:n], made[n:]
+    del made  # before the next is made
+    made = lowered(core, xp, double, both, second.imag, kinds=kinds)
+    result.real -= made[n:]
+    result.imag += made[:n]
     return result
 
 
@@ -253,6 +255,7 @@ def _input(core: Core, xp: Namespace, g: ConvGeometry, y: Array, w: Array) -> Ar
         if result is None:
             return made
         result[(*whole, *phase.result)] = made
+        del made, part, piece  # their memory is for the next
     return xp.zeros(g.x_shape, dtype=g.dtype) if result is None else result
 
 

@@ -17,6 +17,7 @@ from xpu.conv._geometry import ConvGeometry, Sizes
 from xpu.conv._lower import lowered, lowered_geometries
 from xpu.conv._onednn_library import forked, loaded, problem
 from xpu.conv._onednn_primitive import DTYPES, Key, Primitive, build
+from xpu.conv._space import lowered_space
 from xpu.errors import text
 
 __all__ = ["OnednnEngine"]
@@ -65,6 +66,8 @@ class OnednnEngine:
 
     def workspace(self, geometry: ConvGeometry) -> int:
         """Return the bytes of the operands and the result in oneDNN's layouts, and of its scratchpad."""
+        if geometry.dtype.kind == "c":
+            return lowered_space(lambda g: _primitive(g).workspace, geometry, kinds=_KINDS)
         return max((_primitive(g).workspace for g in _parts(geometry)), default=0)
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:

@@ -22,6 +22,7 @@ from xpu.conv._fft import FftEngine
 from xpu.conv._gemm import GemmEngine
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._onednn import OnednnEngine
+from xpu.conv._overlap import OverlapEngine
 from xpu.conv._planes import PlanesEngine
 from xpu.conv._rates import in_force
 from xpu.conv._winograd import WinogradEngine
@@ -41,6 +42,7 @@ ENGINES: dict[str, Engine] = {
         PlanesEngine(),
         GemmEngine(),
         FftEngine(),
+        OverlapEngine(),
         WinogradEngine(),
         OnednnEngine(),
     )
@@ -148,7 +150,8 @@ def plan_conv(
     engines : sequence of str, optional
         Consider only these; their workspace is then not limited unless asked.
     workspace_limit : int, optional
-        Bytes; by default twice operands and result, and never less than 4 MiB.
+        Bytes; by default twice the input and the output. Where no engine keeps it, the one that needs the least is
+        taken.
     rates : Rates, optional
         What the device does per second; by default the rates of `xpu.machine` for the threads in force.
     without : collection of str, optional
@@ -193,25 +196,22 @@ def _decide(
     limit: int | None,
     rates: Rates,
 ) -> ConvPlan:
-    """Price every engine; gemm stays as the last resort whatever its workspace."""
+    """Price every engine; where none keeps the limit the one that needs the least does it."""
     seconds: dict[str, float] = {}
     space: dict[str, int] = {}
     refused: dict[str, str] = {}
     if limit is None and limited:
-        limit = allowance(geometry)
+        limit = allowance(geometry, device)
     for name, answer in zip(names, answers, strict=True):
         reason = _refusal(name, geometry, device) if name in _SETTLED else answer
         if reason is not None:
             refused[name] = reason
             continue
         space[name] = ENGINES[name].workspace(geometry)
-        if limit is not None and space[name] > limit and name not in ("gemm", "direct"):
-            refused[name] = f"its workspace of {space[name]:,} bytes is over the limit of {limit:,}"
-            continue
         seconds[name] = ENGINES[name].seconds(geometry, rates)
     if limit is not None:
-        small = [name for name in seconds if space[name] <= limit]
-        for name in [n for n in seconds if small and n not in small]:
+        kept = [name for name in seconds if space[name] <= limit] or sorted(seconds, key=space.__getitem__)[:1]
+        for name in [n for n in seconds if n not in kept]:
             refused[name] = f"its workspace of {space[name]:,} bytes is over the limit of {limit:,}"
             del seconds[name]
     if not seconds:

@@ -15,6 +15,7 @@ from xpu.conv._engine import Rates, itemcost
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._lower import lowered, lowered_geometries
 from xpu.conv._scratch import scratch
+from xpu.conv._space import lowered_space
 
 __all__ = ["PlanesEngine"]
 
@@ -48,8 +49,7 @@ class PlanesEngine:
 
     def workspace(self, geometry: ConvGeometry) -> int:
         """Return the bytes of every thread's strip of padded rows."""
-        parts = lowered_geometries(geometry)
-        return max((_threads.count() * math.prod(_strip(g)) * g.dtype.itemsize for g in parts), default=0)
+        return lowered_space(_space, geometry)
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
         """Predict the multiplications, a load for every row of a tile, and the copies."""
@@ -62,6 +62,14 @@ class PlanesEngine:
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
         """Compute the convolution."""
         return lowered(_forward, xp, geometry, first, second)
+
+
+def _space(g: ConvGeometry) -> int:
+    return _threads_for(g) * math.prod(_strip(g)) * g.dtype.itemsize
+
+
+def _threads_for(g: ConvGeometry) -> int:
+    return _threads.count() if g.macs > WORTH else 1
 
 
 @functools.lru_cache(maxsize=4096)
@@ -94,7 +102,7 @@ def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     flat = y.reshape(-1)
     planes, (tall, _), (rows, pitch) = g.batch * g.in_channels, g.out_spatial, _strip(g)
     shape = (g.in_channels, g.out_channels // g.in_channels, *g.spatial, g.padding[0][0], g.padding[1][0])
-    threads = _threads.count() if g.macs > WORTH else 1
+    threads = _threads_for(g)
     by_planes = planes % threads == 0 or planes >= 4 * threads
 
     def work(part: int, parts: int) -> None:

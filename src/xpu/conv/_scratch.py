@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 
-__all__ = ["scratch"]
+__all__ = ["forget", "scratch"]
 
 Array = Any
 
@@ -46,3 +46,8 @@ def scratch(items: int, use: str, dtype: numpy.dtype[Any]) -> Array:
         kept[use] = numpy.empty(size, dtype=numpy.uint8)
     view: Array = kept[use][:size].view(dtype)
     return view
+
+
+def forget() -> None:
+    """Give back what this thread keeps."""
+    _OWN.__dict__.clear()

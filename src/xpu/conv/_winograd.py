@@ -15,6 +15,7 @@ import numpy
 from xpu.conv._engine import Rates, itemcost
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._lower import lowered, lowered_geometries
+from xpu.conv._space import lowered_space
 
 __all__ = ["AT", "BT", "TILE", "G", "WinogradEngine", "winograd_refusal"]
 
@@ -84,25 +85,26 @@ class WinogradEngine:
 
     def workspace(self, geometry: ConvGeometry) -> int:
         """Return the bytes of the transformed input, weight and output, twice over."""
-        most = 0
-        for g in lowered_geometries(geometry):
-            tiles = g.batch * -(-g.out_spatial[0] // TILE) * -(-g.out_spatial[1] // TILE)
-            channels = g.in_channels + g.out_channels
-            items = 36 * (tiles * channels + g.out_channels * g.w_shape[1])
-            most = max(most, 2 * items * g.dtype.itemsize)
-        return most
+        return lowered_space(_space, geometry)
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
         """Predict a quarter of the products and some passes over the transforms."""
         total = 0.0
         for g in lowered_geometries(geometry):
             total += 0.25 * 1.5 * g.flops * itemcost(g) / rates.flops
-            total += 4.0 * self.workspace(g) / rates.bandwidth + 100 * rates.call
+            total += 4.0 * _space(g) / rates.bandwidth + 100 * rates.call
         return total
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
         """Compute the convolution."""
         return lowered(_forward, xp, geometry, first, second)
+
+
+def _space(g: ConvGeometry) -> int:
+    tiles = g.batch * -(-g.out_spatial[0] // TILE) * -(-g.out_spatial[1] // TILE)
+    channels = g.in_channels + g.out_channels
+    items = 36 * (tiles * channels + g.out_channels * g.w_shape[1])
+    return 2 * items * g.dtype.itemsize
 
 
 def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:

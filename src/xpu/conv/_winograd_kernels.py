@@ -136,17 +136,18 @@ def _outputs(typing: Any, planes: Any, at: Any, plane: Any, y: Any, to: Any, pit
 
 
 def _build_filters(sources: str) -> Any:
-    def filters(w: Any, w0: int, channels: int, f0: int, f1: int, u: Any, first: int, plane: int, lanes: int) -> None:
-        """Transform filters; ``u`` begins with the filter ``first``, in blocks of ``lanes`` filters side by side.
+    def filters(w: Any, w0: int, channels: int, k0: int, k1: int,
+                f0: int, f1: int, u: Any, first: int, plane: int, lanes: int) -> None:  # fmt: skip
+        """Transform some channels of filters, into blocks of ``lanes`` filters side by side.
 
-        ``f0 - first`` is a multiple of ``lanes``.
+        ``u`` begins with the filter ``first`` and the channel ``k0``; ``f0 - first`` is a multiple of ``lanes``.
         """
         _ = sources
         for f in range(f0, f1, lanes):
-            to = (f - first) * channels
-            for c in range(channels):
+            to = (f - first) * (k1 - k0)
+            for c in range(k0, k1):
                 at = w0 + (f * channels + c) * 9
-                _filters(w, at, channels * 9, f1 - 1 - f, u, to + c * lanes, plane)
+                _filters(w, at, channels * 9, f1 - 1 - f, u, to + (c - k0) * lanes, plane)
 
     return numba.njit(filters, nogil=True, cache=True, error_model="numpy")
 
@@ -184,28 +185,32 @@ def _build_inputs(sources: str) -> Any:
 
 def _build_outputs(sources: str) -> Any:
     def outputs(v: Any, u: Any, m: Any, y: Any, strip: Any, where: Any, lanes: int) -> bool:
-        """Multiply, and transform the products back; return whether all outputs are finite.
+        """Multiply, and after the last channel transform the products back; return whether all outputs are finite.
 
-        ``where`` holds: channels, the filters f0, f1 of those in u (f0 begins a block), the elements per plane of u, v
-        and m, their pitch per channel and filter, the element of y where u's filters begin, y's pitch per image, rows
-        and columns of an image of y, the lines of tiles of an image, and l0, l1, c0, c1 as in `winograd_inputs`.
+        ``where`` holds: channels, those in u k0, k1, the filters f0, f1 of those in u (f0 begins a block), the elements
+        per plane of u, v and m, their pitch per channel and filter, the element of y where u's filters begin, y's pitch
+        per image, rows and columns of an image of y, the lines of tiles of an image, and l0, l1, c0, c1 as in
+        `winograd_inputs`.
         """
         _ = sources
-        channels, f0, f1, up, vp, mp, pitch, y0, yi, tall, wide, down, l0, l1, c0, c1 = where
+        channels, k0, k1, f0, f1, up, vp, mp, pitch, y0, yi, tall, wide, down, l0, l1, c0, c1 = where
         across, bp = c1 - c0, strip.shape[0] // REACH
         count = (l1 - l0) * across
         for e in range(PLANES):
-            for k0 in range(0, channels, DEPTH):
-                depth = min(channels, k0 + DEPTH) - k0
-                anew = 1 if k0 == 0 else 0
+            for k in range(k0, k1, DEPTH):
+                depth = min(k1, k + DEPTH) - k
+                anew = 1 if k == 0 else 0
                 p = 0
                 while p < count:
                     rest = -(-(count - p) // lanes)
                     vectors = 2 if rest == 4 else min(rest, PANEL)
-                    packed_rows(v, e * vp + k0 * pitch + p, pitch, depth, u, e * up + f0 * channels + k0 * lanes,
-                                channels * lanes, m, e * mp + p, pitch, anew, f1 - f0, vectors, lanes)  # fmt: skip
+                    packed_rows(v, e * vp + k * pitch + p, pitch, depth, u,
+                                e * up + f0 * (k1 - k0) + (k - k0) * lanes, (k1 - k0) * lanes,
+                                m, e * mp + p, pitch, anew, f1 - f0, vectors, lanes)  # fmt: skip
                     p += vectors * lanes
         check = 0.0
+        if k1 < channels:
+            return True
         for f in range(f0, f1):
             for line in range(l0, l1):
                 n, t = line // down, line % down
@@ -232,7 +237,7 @@ def steps() -> Iterator[Callable[[], object]]:
     whole = types.int64
     for kind in (types.float32, types.float64):
         one = kind[::1]
-        filters = (one, whole, whole, whole, whole, one, whole, whole, whole)
+        filters = (one, whole, whole, whole, whole, whole, whole, one, whole, whole, whole)
         yield functools.partial(winograd_filters.compile, filters)
         yield functools.partial(winograd_inputs.compile, (one, one, one, numba.typeof((0,) * 15), whole))
-        yield functools.partial(winograd_outputs.compile, (one, one, one, one, one, numba.typeof((0,) * 16), whole))
+        yield functools.partial(winograd_outputs.compile, (one, one, one, one, one, numba.typeof((0,) * 18), whole))
