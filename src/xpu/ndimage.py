@@ -3,7 +3,7 @@
 # fmt: off
 import scipy.ndimage as theirs
 
-from xpu._ops import filters_host
+from xpu._ops import filters_nd
 from xpu._ops.filters import filter_function, host_function
 
 __all__ = [
@@ -33,10 +33,10 @@ binary_opening = filter_function("ndimage.binary_opening", theirs.binary_opening
 binary_propagation = filter_function("ndimage.binary_propagation", theirs.binary_propagation)
 black_tophat = filter_function("ndimage.black_tophat", theirs.black_tophat)
 center_of_mass = filter_function("ndimage.center_of_mass", theirs.center_of_mass)
-convolve = filter_function("ndimage.convolve", filters_host.nd_convolve, arrays=(0, 1))
-convolve1d = filter_function("ndimage.convolve1d", theirs.convolve1d, arrays=(0, 1))
-correlate = filter_function("ndimage.correlate", filters_host.nd_correlate, arrays=(0, 1))
-correlate1d = filter_function("ndimage.correlate1d", theirs.correlate1d, arrays=(0, 1))
+convolve = filter_function("ndimage.convolve", filters_nd.convolve, arrays=(0, 1))
+convolve1d = filter_function("ndimage.convolve1d", filters_nd.convolve1d, arrays=(0, 1))
+correlate = filter_function("ndimage.correlate", filters_nd.correlate, arrays=(0, 1))
+correlate1d = filter_function("ndimage.correlate1d", filters_nd.correlate1d, arrays=(0, 1))
 distance_transform_bf = filter_function("ndimage.distance_transform_bf", theirs.distance_transform_bf)
 distance_transform_cdt = filter_function("ndimage.distance_transform_cdt", theirs.distance_transform_cdt)
 distance_transform_edt = filter_function("ndimage.distance_transform_edt", theirs.distance_transform_edt, taps=40)

@@ -1,233 +1,205 @@
-"""Convolution of signals and images on the host: SciPy's results, by whichever of its engines is fastest.
+"""Convolution of signals and images on the host: `scipy.signal`'s results, by whichever way is fastest.
 
-`scipy.signal`'s direct loops take about 9 ns a tap, `scipy.ndimage`'s about 0.5, the compiled kernels of `xpu.conv`
-less than 0.05, and an FFT costs the same whatever the kernel (`benchmarks/filters.py` prints these on any machine).
-The result is SciPy's to rounding, in the precision of the operands; integers, objects, and inputs with infinities or
-NaN where SciPy may choose an FFT take SciPy's own function.
+`scipy.signal`'s direct loops take about 9 ns a tap, `scipy.ndimage`'s about one, the compiled kernels of `xpu.conv`
+less than 0.05, and an FFT costs the same whatever the kernel (`benchmarks/filter_sweep.py` compares them on any
+machine). The result is SciPy's to rounding, in the precision of the operands; integers, objects, and results with
+infinities or NaN where SciPy may choose an FFT are SciPy's own.
 """
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
-from scipy import fft, ndimage, signal
+from scipy import ndimage, signal
 
 from xpu import conv
 from xpu._config import current
 
-__all__ = ["convolve", "convolve2d", "correlate", "correlate2d", "nd_convolve", "nd_correlate"]
+__all__ = [
+    "convolve",
+    "convolve2d",
+    "correlate",
+    "correlate2d",
+    "fast",
+    "fftconvolve",
+    "oaconvolve",
+    "plan_within",
+    "run_lines",
+]
 
 Array = np.ndarray[Any, Any]
+Pairs = tuple[tuple[int, int], ...]
 
-# Taps from which an FFT beats `scipy.ndimage`'s direct loop, and (in one dimension) `numpy.convolve`.
-_FFT_TAPS = 100
-_FFT_TAPS_1D = 64
-_PADS = {"reflect": "symmetric", "mirror": "reflect", "nearest": "edge", "wrap": "wrap", "constant": "constant"}
-_PADS |= {"grid-mirror": "symmetric", "grid-wrap": "wrap", "grid-constant": "constant"}
+_MODES = frozenset(["full", "same", "valid"])
 _BOUNDARIES = {"fill": "constant", "pad": "constant", "wrap": "wrap", "circular": "wrap", "symm": "symmetric"}
 _BOUNDARIES |= {"symmetric": "symmetric"}
+# Multiplications of a signal that `numpy.convolve` has done before a plan is found.
+_FEW = 100_000
+# Taps for which SciPy never chooses an FFT for a signal.
+_DIRECT = 31
+# Seconds that a plan's call takes beside its engine's work.
+_CALL = 25e-6
 
 
-def _tractable(*arrays: Array) -> bool:
-    """Return True for finite floating arrays: an FFT would spread a NaN over the whole result."""
-    return all(a.dtype.kind in "fc" and a.dtype.itemsize >= 4 * (1 + (a.dtype.kind == "c")) for a in arrays) and all(
-        a.dtype not in (np.longdouble, np.clongdouble) and _finite(a) for a in arrays
-    )
+def plan_within(
+    shape: tuple[int, ...],
+    kernel: tuple[int, ...],
+    padding: Pairs,
+    dtype: np.dtype[Any],
+    seconds: float | None,
+    lines: int = 1,
+) -> conv.ConvPlan | None:
+    """Plan a correlation; None where no engine of `xpu.conv` is predicted to need less than these seconds.
+
+    Under ``autotune`` the plan is the measured one, whatever is predicted.
+    """
+    tuned = conv.tuned_plan if current().autotune else None
+    plan = conv.plan_one(shape, kernel, padding, dtype, lines=lines, tuned=tuned)
+    if plan is None or (not plan.measured and seconds is not None and plan.seconds[0][1] + _CALL > seconds):
+        return None
+    return plan
 
 
-def _finite(a: Array) -> bool:
-    """Return True if all elements are finite; mostly their sum says so."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(a.sum())) or bool(np.isfinite(a).all())
+def run_lines(plan: conv.ConvPlan, a: Array, kernel: Array) -> Array:
+    """Run a plan of `plan_within` on ``a`` of shape ``(lines, *shape)``."""
+    made: Array = conv.execute(plan, np, a[:, None], kernel[None, None])[:, 0]
+    return made
 
 
 def _flipped(kernel: Array) -> Array:
     return kernel[(slice(None, None, -1),) * kernel.ndim]
 
 
-# ----------------------------------------------------------------------------- scipy.signal
+def _finite(a: Array) -> bool:
+    """Return True if all elements are finite; mostly their sum says so."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.add.reduce(a, axis=None))) or bool(np.isfinite(a).all())
+
+
+def _seconds(a: Array, kernel: Array) -> float:
+    """Predict `numpy.convolve` in one dimension, else `scipy.ndimage.convolve`."""
+    kind = 4.0 if a.dtype.kind == "c" else 1.0
+    taps = kernel.size
+    if a.ndim > 1:
+        return 20e-6 + a.size * (6.0 + 0.8 * taps) * kind * 1e-9
+    if taps <= 11 and kind == 1.0:
+        return 3e-6 + a.size * (0.6 + 0.22 * taps) * 1e-9
+    return 3e-6 + a.size * (14.0 + 0.014 * a.itemsize * taps + 0.3 * (taps % 32)) * 1e-9
+
+
+def fast(a: Array, b: Array, mode: str) -> Array | None:
+    """Convolve by the fastest way here, None where there is none; ``a`` is the larger one unless mode is "same"."""
+    if a.ndim == 1 and a.size * b.size < _FEW:
+        return np.convolve(a, b, mode)  # type: ignore[call-overload, no-any-return]
+    if mode == "full":
+        padding = [(n - 1, n - 1) for n in b.shape]
+    elif mode == "valid":
+        padding = [(0, 0)] * a.ndim
+    else:
+        # The middle of the full result: it loses (n - 1) // 2 elements in front.
+        padding = [(n - 1 - (n - 1) // 2, (n - 1) // 2) for n in b.shape]
+    plain = a.ndim == 1 or (mode == "same" and all(n % 2 for n in b.shape))
+    plan = plan_within(a.shape, b.shape, tuple(padding), a.dtype, _seconds(a, b) if plain else None)
+    if plan is not None:
+        made: Array = run_lines(plan, a[None], _flipped(b))[0]
+        return made
+    if not plain:
+        return None
+    if a.ndim == 1:
+        return np.convolve(a, b, mode)  # type: ignore[call-overload, no-any-return]
+    centred: Array = ndimage.convolve(a, b, mode="constant")  # as SciPy centres "same"
+    return centred
+
+
+def _ours(a: Array, b: Array, mode: Any) -> bool:
+    """Return True where one of our ways is open: one floating dtype, as many axes, nothing empty."""
+    return (
+        a.ndim == b.ndim > 0
+        and a.dtype == b.dtype
+        and a.dtype in conv.TYPES
+        and a.dtype.isnative
+        and a.size > 0
+        and b.size > 0
+        and isinstance(mode, str)
+        and mode in _MODES
+    )
+
+
+def _convolved(a: Array, b: Array, mode: str) -> Array | None:
+    """Return the convolution where a way of ours is faster than SciPy's and all of it is finite."""
+    if mode == "valid" and any(m < n for m, n in zip(a.shape, b.shape, strict=True)):
+        if any(m > n for m, n in zip(a.shape, b.shape, strict=True)):
+            return None  # neither fits into the other: SciPy says so
+        a, b = b, a
+    if a.size < b.size:
+        if mode == "same":
+            return None
+        a, b = b, a
+    made = fast(a, b, mode)
+    if made is None or (a.ndim == 1 and b.size <= _DIRECT):
+        return made
+    return made if _finite(made) else None
 
 
 def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
     """As `scipy.signal.convolve`; `method` other than "auto" is SciPy's own."""
     a, b = np.asarray(in1), np.asarray(in2)
-    if method != "auto" or not _filters(a, b, mode):
-        return signal.convolve(a, b, mode, method)
-    if mode == "valid" and any(m < n for m, n in zip(a.shape, b.shape, strict=True)):
-        if any(m > n for m, n in zip(a.shape, b.shape, strict=True)):
-            return signal.convolve(a, b, mode)  # neither fits into the other: SciPy says so
-        a, b = b, a
-    direct = _direct(a, b, mode) if a.size >= b.size else None
-    if direct is not None:
-        return direct
-    if mode == "same" and a.ndim > 1 and b.size < _FFT_TAPS and all(n % 2 for n in b.shape):
-        made: Array = ndimage.convolve(a, b, mode="constant")  # centred as SciPy centres "same"
-        return made
-    made = _full(a, b) if a.size >= b.size else _full(b, a)
-    return _cropped(made, a.shape, b.shape, mode)
+    made = _convolved(a, b, mode) if method == "auto" and _ours(a, b, mode) else None
+    return signal.convolve(a, b, mode, method) if made is None else made
 
 
-def _direct(a: Array, kernel: Array, mode: str) -> Array | None:
-    """Convolve by an engine of `xpu.conv`, None where it has none that is faster than the others here."""
-    full = [(n - 1, n - 1) for n in kernel.shape]
-    if mode == "valid":
-        full = [(0, 0)] * a.ndim
-    elif mode == "same":
-        # The middle of the full result: it loses (n - 1) // 2 elements in front.
-        full = [(n - 1 - (n - 1) // 2, (n - 1) // 2) for n in kernel.shape]
-    return _by_plan(a, _flipped(kernel), tuple(full))
+def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any:
+    """As `scipy.signal.fftconvolve`; along some axes only it is SciPy's own."""
+    a, b = np.asarray(in1), np.asarray(in2)
+    made = _convolved(a, b, mode) if axes is None and _ours(a, b, mode) else None
+    return signal.fftconvolve(a, b, mode, axes) if made is None else made
 
 
-def _by_plan(a: Array, kernel: Array, padding: tuple[tuple[int, int], ...]) -> Array | None:
-    """Correlate by an engine of `xpu.conv`: the measured one under ``autotune``, else the predicted one."""
-    return conv.correlate_one(a, kernel, padding, conv.tuned_plan if current().autotune else conv.plan_conv)
+def oaconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any:
+    """As `scipy.signal.oaconvolve`; along some axes only it is SciPy's own."""
+    a, b = np.asarray(in1), np.asarray(in2)
+    made = _convolved(a, b, mode) if axes is None and _ours(a, b, mode) else None
+    return signal.oaconvolve(a, b, mode, axes) if made is None else made
 
 
 def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
     """As `scipy.signal.correlate`; `method` other than "auto" is SciPy's own."""
     a, b = np.asarray(in1), np.asarray(in2)
-    swapped = mode == "valid" and any(m < n for m, n in zip(a.shape, b.shape, strict=False))
-    if method != "auto" or swapped or not _filters(a, b, mode):
-        return signal.correlate(a, b, mode, method)
-    return convolve(a, _flipped(b).conj(), mode)
+    made = None
+    if method == "auto" and _ours(a, b, mode):
+        swapped = mode == "valid" and any(m < n for m, n in zip(a.shape, b.shape, strict=True))
+        made = None if swapped else _convolved(a, _flipped(b).conj(), mode)
+    return signal.correlate(a, b, mode, method) if made is None else made
 
 
 def convolve2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0) -> Any:
     """As `scipy.signal.convolve2d`."""
     a, b = np.asarray(in1), np.asarray(in2)
+    made = _filtered2d(a, b, mode, boundary, fillvalue) if a.ndim == 2 and _ours(a, b, mode) else None
+    return signal.convolve2d(a, b, mode, boundary, fillvalue) if made is None else made
+
+
+def _filtered2d(a: Array, b: Array, mode: str, boundary: Any, fillvalue: Any) -> Array | None:
+    """Convolve in two dimensions; SciPy's loops are direct too, so that infinities and NaN need no care."""
     padding = _BOUNDARIES.get(boundary) if isinstance(boundary, str) else None
-    plain = padding == "constant" and np.ndim(fillvalue) == 0 and fillvalue == 0
-    if plain and mode in ("full", "same", "valid") and a.ndim == b.ndim == 2:
-        # SciPy's loops are direct too, so that infinities and NaN need no care.
-        within = mode != "valid" or all(m >= n for m, n in zip(a.shape, b.shape, strict=True))
-        direct = _direct(a, b, mode) if within and b.size else None
-        if direct is not None:
-            return direct
-    if padding is None or a.ndim != 2 or not _filters(a, b, mode) or mode == "valid":
-        return signal.convolve2d(a, b, mode, boundary, fillvalue)
-    if plain:
-        return convolve(a, b, mode)
-    around = [(n - 1, n - 1) for n in b.shape]
-    if padding != "constant" and any(n - 1 > m for m, n in zip(a.shape, b.shape, strict=True)):
-        return signal.convolve2d(a, b, mode, boundary, fillvalue)
+    if padding is None or any(m < n for m, n in zip(a.shape, b.shape, strict=True)):
+        return None
+    if mode == "valid" or (padding == "constant" and np.ndim(fillvalue) == 0 and fillvalue == 0):
+        return fast(a, b, mode)
     filled = {"constant_values": fillvalue} if padding == "constant" else {}
-    wide = np.pad(a, around, mode=padding, **filled)  # type: ignore[call-overload]
-    full = _direct(wide, b, "valid")
-    if full is None:
-        full = _cropped(_full(wide, b), wide.shape, b.shape, "valid")
-    return full if mode == "full" else _centred(full, a.shape)
+    low, high = ([n - 1 for n in b.shape],) * 2
+    if mode == "same":
+        low, high = [n - 1 - (n - 1) // 2 for n in b.shape], [(n - 1) // 2 for n in b.shape]
+    wide = np.pad(a, list(zip(low, high, strict=True)), mode=padding, **filled)  # type: ignore[call-overload]
+    return fast(wide, b, "valid")
 
 
 def correlate2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0) -> Any:
     """As `scipy.signal.correlate2d`."""
     a, b = np.asarray(in1), np.asarray(in2)
-    if a.ndim != 2 or mode != "full" or not _filters(a, b, mode):
-        return signal.correlate2d(a, b, mode, boundary, fillvalue)  # centring differs from convolve2d's
-    return convolve2d(a, _flipped(b).conj(), mode, boundary, fillvalue)
-
-
-def _filters(a: Array, b: Array, mode: str) -> bool:
-    """Return True where one of our ways is open: floats, a kernel that fits, nothing empty."""
-    if a.ndim != b.ndim or not a.ndim or not a.size or not b.size or mode not in ("full", "same", "valid"):
-        return False
-    return a.dtype == b.dtype and _tractable(a, b)
-
-
-def _full(a: Array, kernel: Array) -> Array:
-    """Return the full convolution."""
-    if a.ndim == 1 and kernel.size < _FFT_TAPS_1D:
-        return np.convolve(a, kernel)
-    if a.ndim == 1 or kernel.size >= _FFT_TAPS:
-        return _by_fft(a, kernel, "full")
-    wide = np.pad(a, [(n - 1, n - 1) for n in kernel.shape])
-    made: Array = ndimage.convolve(wide, kernel, mode="constant")
-    # `ndimage.convolve` centres its kernel at n // 2.
-    starts = [n - 1 - n // 2 for n in kernel.shape]
-    return made[tuple(slice(s, s + m - n + 1) for s, m, n in zip(starts, wide.shape, kernel.shape, strict=True))].copy()
-
-
-def _by_fft(a: Array, kernel: Array, mode: str) -> Array:
-    """Convolve by FFT on all cores; in one dimension by overlapping pieces, which stay in the cache."""
-    with fft.set_workers(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1):
-        made: Array = (signal.oaconvolve if a.ndim == 1 else signal.fftconvolve)(a, kernel, mode)
-    return made
-
-
-def _cropped(full: Array, a: tuple[int, ...], b: tuple[int, ...], mode: str) -> Array:
-    if mode == "full":
-        return full
-    shape = a if mode == "same" else tuple(m - n + 1 for m, n in zip(a, b, strict=True))
-    return _centred(full, shape)
-
-
-def _centred(full: Array, shape: tuple[int, ...]) -> Array:
-    """Return the middle of an array, as SciPy centres it: a copy, so that the rest can go."""
-    starts = [(m - n) // 2 for m, n in zip(full.shape, shape, strict=True)]
-    return full[tuple(slice(s, s + n) for s, n in zip(starts, shape, strict=True))].copy()
-
-
-# ----------------------------------------------------------------------------- scipy.ndimage
-
-
-def nd_correlate(
-    input: Any,
-    weights: Any,
-    output: Any = None,
-    mode: Any = "reflect",
-    cval: float = 0.0,
-    origin: Any = 0,
-    *,
-    axes: Any = None,
-) -> Any:
-    """As `scipy.ndimage.correlate`."""
-    a, kernel = np.asarray(input), np.asarray(weights)
-    ours = (
-        (kernel.size >= _FFT_TAPS or a.ndim == 2)
-        and axes is None
-        and a.ndim == kernel.ndim
-        and isinstance(mode, str)
-        and mode in _PADS
-        and np.ndim(origin) == 0
-        and origin == 0
-        and all(m >= n for m, n in zip(a.shape, kernel.shape, strict=True))
-        and kernel.dtype.kind in "fiu"
-        and a.dtype.kind == "f"
-        and (output is None or getattr(output, "dtype", None) in (np.float32, np.float64))
-    )
-    if not ours or kernel.size * a.size < conv.WORTH:
-        return ndimage.correlate(input, weights, output, mode, cval, origin, **_given(axes))
-    around = [(n // 2, n - 1 - n // 2) for n in kernel.shape]
-    filled = {"constant_values": cval} if _PADS[mode] == "constant" else {}
-    wide = np.pad(a, around, mode=_PADS[mode], **filled)  # type: ignore[call-overload]
-    made = _by_plan(wide, kernel.astype(a.dtype), ((0, 0),) * a.ndim)
-    if made is None:
-        if kernel.size < _FFT_TAPS or not _tractable(a):
-            return ndimage.correlate(input, weights, output, mode, cval, origin, **_given(axes))
-        made = _by_fft(wide, _flipped(kernel).astype(a.dtype), "valid")
-    if output is None:
-        return made.astype(a.dtype, copy=False)
-    output[...] = made
-    return output
-
-
-def nd_convolve(
-    input: Any,
-    weights: Any,
-    output: Any = None,
-    mode: Any = "reflect",
-    cval: float = 0.0,
-    origin: Any = 0,
-    *,
-    axes: Any = None,
-) -> Any:
-    """As `scipy.ndimage.convolve`."""
-    kernel = np.asarray(weights)
-    if all(n % 2 for n in kernel.shape) and np.ndim(origin) == 0 and origin == 0:
-        return nd_correlate(input, _flipped(kernel), output, mode, cval, axes=axes)
-    return ndimage.convolve(input, weights, output, mode, cval, origin, **_given(axes))
-
-
-def _given(axes: Any) -> dict[str, Any]:
-    return {} if axes is None else {"axes": axes}  # SciPy < 1.16 has no such parameter
+    made = None
+    # "same" is centred otherwise than `convolve2d` centres it where the kernel is even.
+    if a.ndim == 2 and _ours(a, b, mode) and (mode != "same" or all(n % 2 for n in b.shape)):
+        made = _filtered2d(a, _flipped(b).conj(), mode, boundary, fillvalue)
+    return signal.correlate2d(a, b, mode, boundary, fillvalue) if made is None else made

@@ -24,8 +24,8 @@ below, for placement and for whoever wants to see the plan first:
 ``execute(plan, xp, first, second, bias=None)``
     Run it; the operands are ``(x, w)`` forward, ``(y, w)`` for the input's gradient, ``(x, y)`` for
     the weight's.
-``correlate_one(a, kernel, padding)``
-    A signal or image by one kernel, or ``None`` where SciPy is faster.
+``plan_one(shape, kernel, padding, dtype, lines=1)``
+    The plan of arrays by one kernel, as signals and images are.
 ``register(engine)``
     Add an engine (cuDNN does); the protocol is `xpu.conv._engine.Engine`.
 ``threads(n)``
@@ -46,11 +46,12 @@ from xpu.conv._convolve import conv, conv_input, conv_transpose, conv_weight
 from xpu.conv._engine import Engine, Rates
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._plan import ENGINES, ConvPlan, execute, plan_conv, register
-from xpu.conv._single import correlate_one
+from xpu.conv._single import TYPES, plan_one
 from xpu.conv._threads import limit as threads
 
 __all__ = [
     "ENGINES",
+    "TYPES",
     "WORTH",
     "ConvDtypeError",
     "ConvGeometry",
@@ -63,10 +64,10 @@ __all__ = [
     "conv_input",
     "conv_transpose",
     "conv_weight",
-    "correlate_one",
     "execute",
     "input_geometry",
     "plan_conv",
+    "plan_one",
     "register",
     "threads",
     "transpose_geometry",

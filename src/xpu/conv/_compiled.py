@@ -66,11 +66,11 @@ class CompiledEngine:
         """Predict the sums over all positions that are made, the operands and the result, and the copies of them."""
         total = 0.0
         for g in lowered_geometries(geometry):
-            flat, rows = _Flat(g), g.out_channels // g.groups
-            apart = flat.starts(g, _background.module("_tiles").VECTOR_BYTES // g.dtype.itemsize) is None
+            flat, rows = _flat(g), g.out_channels // g.groups
+            apart = _starts(g, _background.module("_tiles").VECTOR_BYTES // g.dtype.itemsize) is None
             positions = flat.length + 8 if apart else math.prod(g.out_spatial)
             made = 2.0 * g.batch * g.out_channels * positions * math.prod(g.w_shape[1:])
-            total += made * itemcost(g) * (1.0 if rows >= 4 else 2.5) / rates.flops
+            total += made * itemcost(g) * (1.0 if rows >= 4 else 1.8) / rates.flops
             copied = 0 if flat.plain and not apart else g.in_channels * flat.pitch
             copied += g.out_channels * flat.length if apart else 0
             moved = g.bytes + 2.0 * g.batch * copied * g.dtype.itemsize
@@ -92,9 +92,9 @@ def _space(g: ConvGeometry) -> int:
 
 def _images_space(g: ConvGeometry) -> int:
     """Return the bytes of the flat forms of as many images as are in work, and of the offsets."""
-    flat, size, threads = _Flat(g), g.dtype.itemsize, _threads_for(g)
+    flat, size, threads = _flat(g), g.dtype.itemsize, _threads_for(g)
     lanes: int = _background.module("_tiles").VECTOR_BYTES // size
-    starts = flat.starts(g, lanes)
+    starts = _starts(g, lanes)
     count, _, apart = _shares(g, flat, threads)
     items = 0 if flat.plain and starts is not None else g.in_channels * flat.pitch
     items += g.out_channels * (flat.length + lanes) if starts is None else 0
@@ -184,6 +184,21 @@ class _Flat:
         return total
 
 
+@functools.lru_cache(maxsize=1024)
+def _flat(g: ConvGeometry) -> _Flat:
+    return _Flat(g)
+
+
+@functools.lru_cache(maxsize=1024)
+def _offsets(g: ConvGeometry) -> Array:
+    return _flat(g).offsets(g)
+
+
+@functools.lru_cache(maxsize=1024)
+def _starts(g: ConvGeometry, lanes: int) -> Array | None:
+    return _flat(g).starts(g, lanes)
+
+
 def _flatten(g: ConvGeometry, flat: _Flat, x: Array, slack: int, threads: int) -> Array:
     """Return ``x`` with its zeros, split by phase, as one flat array with room behind it."""
     lines = g.batch * g.in_channels
@@ -218,8 +233,7 @@ def _flatten(g: ConvGeometry, flat: _Flat, x: Array, slack: int, threads: int) -
 
 def tiles_forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     """Do a few images at a time, so that their flat forms stay in the cache."""
-    flat = _Flat(g)
-    offsets = flat.offsets(g)
+    flat, offsets = _flat(g), _offsets(g)
     w = numpy.ascontiguousarray(w).ravel()
     y = numpy.empty(g.y_shape, dtype=g.dtype)
     threads = _threads_for(g)
@@ -227,7 +241,7 @@ def tiles_forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
 
     def some(first: int, step: int) -> None:
         for part in parts[first::step]:
-            images = g.with_(batch=part.stop - part.start)
+            images = g if part.stop - part.start == g.batch else g.with_(batch=part.stop - part.start)
             _images(images, flat, offsets, x[part], w, y[part], 1 if apart else threads)
 
     _threads.run_all(some, threads if apart else 1)
@@ -237,7 +251,7 @@ def tiles_forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
 def _images(g: ConvGeometry, flat: _Flat, offsets: Array, x: Array, w: Array, y: Array, threads: int) -> None:
     lanes = _background.module("_tiles").VECTOR_BYTES // g.dtype.itemsize
     length = -(-flat.length // lanes) * lanes
-    starts = flat.starts(g, lanes)
+    starts = _starts(g, lanes)
     if flat.plain and math.prod(g.out_spatial) == length:
         source = numpy.ascontiguousarray(x).ravel()
     else:

@@ -7,12 +7,14 @@ as many threads as are in force.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Literal
 
 import numpy
 
 from xpu.conv import _threads
+from xpu.conv._caches import caches
 from xpu.conv._engine import Rates, itemcost
 from xpu.conv._gemm import gemm_forward
 from xpu.conv._geometry import ConvGeometry
@@ -24,8 +26,10 @@ __all__ = ["FftEngine", "fast_length", "fft_module"]
 Array = Any
 Namespace = Any
 
-# A real transform runs at about this share of a matrix product's rate.
-EFFICIENCY = 0.13
+# A transform runs at about this share of a matrix product's rate; half as many elements of 8 bytes fit a vector.
+EFFICIENCY = {4: 0.17, 8: 0.13}
+# What a pass over a line takes when the line is in the memory, against one in the second cache.
+FAR = 4.0
 
 
 def fast_length(size: int, primes: tuple[int, ...] = (2, 3, 5)) -> int:
@@ -86,14 +90,15 @@ class FftEngine:
         return lowered_space(_space, geometry, complex_core=True)
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
-        """Predict ``2.5 n log2 n`` operations per transform and the products between them."""
+        """Predict ``2.5 n log2 n`` operations per transform, more along axes beyond the cache, and the products."""
         total = 0.0
         for g in lowered_geometries(geometry, complex_core=True):
             points = math.prod(_lengths(g))
-            one = 2.5 * points * math.log2(max(2, points)) * (2 if g.dtype.kind == "c" else 1)
+            one = 2.5 * points * sum(_steps(n, g.dtype.itemsize) for n in _lengths(g))
+            one *= 2 if g.dtype.kind == "c" else 1
             products = 4.0 * points * g.batch * g.out_channels * g.w_shape[1]
-            work = (one * _lines(g) / EFFICIENCY + 4 * products) * itemcost(g) / rates.flops
-            total += work + 2.0 * _spectra(g) * _lines(g) / rates.bandwidth + 20 * rates.call
+            work = (one * _lines(g) / EFFICIENCY[_real_bytes(g)] + 4 * products) * itemcost(g) / rates.flops
+            total += work + 2.0 * _spectra(g) * _lines(g) / rates.bandwidth + 45 * rates.call
         return total
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
@@ -101,6 +106,16 @@ class FftEngine:
         return lowered(_forward, xp, geometry, first, second, complex_core=True)
 
 
+def _real_bytes(g: ConvGeometry) -> int:
+    return g.dtype.itemsize // (2 if g.dtype.kind == "c" else 1)
+
+
+def _steps(length: int, itemsize: int) -> float:
+    """Return the passes of a transform along one axis; each goes to the memory where a line fills half the cache."""
+    return math.log2(max(2, length)) * (FAR if 2 * length * itemsize > caches().second else 1.0)
+
+
+@functools.lru_cache(maxsize=1024)
 def _wanted(g: ConvGeometry) -> list[tuple[int, int, int]]:
     """Return per axis the first and last element of the full convolution that are outputs, and the first output.
 
@@ -115,6 +130,7 @@ def _wanted(g: ConvGeometry) -> list[tuple[int, int, int]]:
     return found
 
 
+@functools.lru_cache(maxsize=1024)
 def _lengths(g: ConvGeometry) -> tuple[int, ...]:
     """Return the lengths of the transforms: what wraps around may reach only elements that are no outputs."""
     lengths = []
@@ -140,6 +156,7 @@ def _space(g: ConvGeometry) -> int:
     return spread + _spectra(g) * max(2 * x, x + (1 if g.rank == 1 else 2) * w, x + w + made, 2 * y)
 
 
+@functools.lru_cache(maxsize=1024)
 def _in_place(g: ConvGeometry) -> bool:
     """Return whether the input's spectra can become the result's."""
     return g.w_shape[1] == 1 and g.out_channels == g.groups
@@ -149,23 +166,21 @@ def _lines(g: ConvGeometry) -> int:
     return g.batch * (g.in_channels + g.out_channels) + g.out_channels * g.w_shape[1]
 
 
-def _ahead(xp: Namespace, a: Array, lengths: tuple[int, ...]) -> Array:
+def _ahead(fft: Any, keywords: dict[str, Any], a: Array, lengths: tuple[int, ...]) -> Array:
     """Transform the last axes, the last one first: rows of zeros are never transformed along it."""
-    fft, keywords = fft_module(xp)
-    own: dict[str, Any] = {"overwrite_x": True} if xp is numpy else {}
+    own: dict[str, Any] = {"overwrite_x": True} if keywords else {}
     a = (fft.fft if a.dtype.kind == "c" else fft.rfft)(a, lengths[-1], axis=-1, **keywords)
     for axis in range(2, len(lengths) + 1):
         a = fft.fft(a, lengths[-axis], axis=-axis, **keywords, **own)
     return a
 
 
-def _back(xp: Namespace, a: Array, g: ConvGeometry) -> tuple[Array, tuple[slice, ...]]:
+def _back(fft: Any, keywords: dict[str, Any], a: Array, g: ConvGeometry) -> tuple[Array, tuple[slice, ...]]:
     """Transform back, and drop along every axis what no output needs before the next is transformed.
 
     Returns the outputs, and where they belong in the result.
     """
-    fft, keywords = fft_module(xp)
-    own: dict[str, Any] = {"overwrite_x": True} if xp is numpy else {}
+    own: dict[str, Any] = {"overwrite_x": True} if keywords else {}
     put = []
     for axis, (length, (first, last, low)) in enumerate(zip(_lengths(g), _wanted(g), strict=True)):
         along = axis - g.rank
@@ -185,8 +200,9 @@ def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
         spread = xp.zeros((*w.shape[:2], *g.span), dtype=w.dtype)
         spread[(slice(None), slice(None), *(slice(None, None, d) for d in g.dilation))] = w
         w = spread
-    wide = _ahead(xp, x, _lengths(g))
-    tall = _ahead(xp, w[(slice(None), slice(None), *(slice(None, None, -1),) * g.rank)], _lengths(g))
+    fft, keywords = fft_module(xp)
+    wide = _ahead(fft, keywords, x, _lengths(g))
+    tall = _ahead(fft, keywords, w[(slice(None), slice(None), *(slice(None, None, -1),) * g.rank)], _lengths(g))
     groups = g.groups
     wide = wide.reshape((g.batch, groups, g.in_channels // groups, *wide.shape[2:]))
     tall = tall.reshape((groups, g.out_channels // groups, *tall.shape[1:]))
@@ -200,7 +216,7 @@ def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
             made += wide[:, :, None, channel] * tall[None, :, :, channel]
     del wide, tall  # the memory is needed
     made = made.reshape((g.batch, -1, *made.shape[3:]))
-    outputs, put = _back(xp, made, g)
+    outputs, put = _back(fft, keywords, made, g)
     y = (xp.empty if outputs.shape == g.y_shape else xp.zeros)(g.y_shape, dtype=g.dtype)
     y[(slice(None), slice(None), *put)] = outputs
     # An infinity or a NaN is in every output then: made again, it is only where it belongs.

@@ -7,7 +7,8 @@ arithmetic on shapes stands here, once.  `xpu.conv._arguments` makes one from wh
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy
@@ -20,7 +21,7 @@ Sizes = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ConvGeometry:
     """One convolution as PyTorch means it (cross-correlation), or one of its two gradients.
 
@@ -74,17 +75,25 @@ class ConvGeometry:
     layout: Layout
     dtype: numpy.dtype[numpy.generic]
 
-    @property
+    # A geometry is looked up and asked for its shapes at every call: all of it is worked out once.
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
+
+    @cached_property
     def rank(self) -> int:
         """Number of spatial axes."""
         return len(self.spatial)
 
-    @property
+    @cached_property
     def span(self) -> Sizes:
         """Extent of the dilated kernel per axis."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
-    @property
+    @cached_property
     def out_spatial(self) -> Sizes:
         """Sizes of the spatial axes of ``y``."""
         return tuple(
@@ -92,77 +101,77 @@ class ConvGeometry:
             for n, (before, after), reach, s in zip(self.spatial, self.padding, self.span, self.stride, strict=True)
         )
 
-    @property
+    @cached_property
     def x_shape(self) -> Sizes:
         """Shape of the input in this layout."""
         return self._shape(self.in_channels, self.spatial)
 
-    @property
+    @cached_property
     def w_shape(self) -> Sizes:
         """Shape of the weight: ``(out_channels, in_channels // groups, *kernel)``."""
         return (self.out_channels, self.in_channels // self.groups, *self.kernel)
 
-    @property
+    @cached_property
     def y_shape(self) -> Sizes:
         """Shape of the forward output in this layout."""
         return self._shape(self.out_channels, self.out_spatial)
 
-    @property
+    @cached_property
     def result_shape(self) -> Sizes:
         """Shape of what this kind computes."""
         return {"forward": self.y_shape, "input": self.x_shape, "weight": self.w_shape}[self.kind]
 
-    @property
+    @cached_property
     def operand_shapes(self) -> tuple[Sizes, Sizes]:
         """Shapes of the two operands, in call order: (x, w), (y, w) or (x, y)."""
         x, w, y = self.x_shape, self.w_shape, self.y_shape
         return {"forward": (x, w), "input": (y, w), "weight": (x, y)}[self.kind]
 
-    @property
+    @cached_property
     def macs(self) -> int:
         """Multiply-accumulate steps of the direct algorithm; the same for all three kinds."""
         taps = math.prod(self.kernel) * (self.in_channels // self.groups)
         return self.batch * self.out_channels * math.prod(self.out_spatial) * taps
 
-    @property
+    @cached_property
     def flops(self) -> int:
         """Real floating-point operations of the direct algorithm (a complex step is 8)."""
         return self.macs * (8 if self.dtype.kind == "c" else 2)
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """Bytes of both operands and the result, each moved once."""
         return self.operand_bytes + self.result_bytes
 
-    @property
+    @cached_property
     def operand_bytes(self) -> int:
         """Bytes of the two operands."""
         first, second = self.operand_shapes
         return (math.prod(first) + math.prod(second)) * self.dtype.itemsize
 
-    @property
+    @cached_property
     def result_bytes(self) -> int:
         """Bytes of the result."""
         return math.prod(self.result_shape) * self.dtype.itemsize
 
-    @property
+    @cached_property
     def flow_bytes(self) -> int:
         """Bytes of what flows in and out, ``x`` and ``y``; of the weight too only where it is the result."""
         first, second = self.operand_shapes
         flows = math.prod(first) + (math.prod(second) if self.kind == "weight" else 0)
         return flows * self.dtype.itemsize + self.result_bytes
 
-    @property
+    @cached_property
     def empty(self) -> bool:
         """Whether there is nothing to add up: the result is then all zeros, or has no element."""
         return self.macs == 0
 
-    @property
+    @cached_property
     def depthwise(self) -> bool:
         """Whether each group has a single input channel."""
         return self.groups == self.in_channels > 1
 
-    @property
+    @cached_property
     def pointwise(self) -> bool:
         """Whether the kernel is 1 everywhere, with stride 1 and no padding: a matrix product."""
         return all(k == 1 for k in self.kernel + self.stride) and not any(
@@ -171,7 +180,7 @@ class ConvGeometry:
 
     def with_(self, **changes: object) -> ConvGeometry:
         """Return a copy with some fields replaced."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return _replaced(self, tuple(changes.items()))
 
     def _shape(self, channels: int, sizes: Sizes) -> Sizes:
         if self.layout == "NCHW":
@@ -191,3 +200,8 @@ class ConvGeometry:
         if self.groups != 1:
             parts.append(f"groups={self.groups}")
         return ", ".join([*parts, self.layout, str(self.dtype)])
+
+
+@lru_cache(maxsize=4096)
+def _replaced(geometry: ConvGeometry, changes: tuple[tuple[str, object], ...]) -> ConvGeometry:
+    return replace(geometry, **dict(changes))  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ computed in float32, and a complex convolution is two real ones over a doubled b
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -82,6 +83,7 @@ def lowered(
     return _weight(core, xp, geometry, first, second)
 
 
+@functools.lru_cache(maxsize=4096)
 def _nothing(g: ConvGeometry) -> bool:
     """Whether no product adds to the result: an empty axis in it, in an operand, or in the sum."""
     return g.empty or any(0 in shape for shape in (*g.operand_shapes, g.result_shape))

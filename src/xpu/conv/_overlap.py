@@ -15,8 +15,7 @@ from typing import Any, Literal
 import numpy
 
 from xpu.conv import _threads
-from xpu.conv._engine import Rates, itemcost
-from xpu.conv._fft import EFFICIENCY
+from xpu.conv._engine import Rates
 from xpu.conv._gemm import gemm_forward
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._lower import lowered, lowered_geometries
@@ -27,12 +26,20 @@ __all__ = ["OverlapEngine"]
 Array = Any
 Namespace = Any
 
-# Bytes of pieces that are transformed together: with their spectra they fit most second caches.
-CHUNK = 1 << 18
-# Seconds of the Python and SciPy calls for one group of pieces.
-STEP = 20e-6
+# Bytes of pieces that are transformed together, at most: with their spectra they fit most second caches.
+CHUNK = 1 << 19
+# Transforms that SciPy's FFT makes at once, in the lanes of a vector; those left over are made alone.
+LANES = {"float32": 4, "float64": 2, "complex64": 4, "complex128": 2}
+# Seconds of the Python and SciPy calls for one group of pieces, and for the kernel.
+STEP = 25e-6
 # Elements of input and output for which another thread is called.
 WORTH_THREADS = 1 << 15
+# Nanoseconds of the two transforms of a piece, per element and doubling of the length: of several pieces together,
+# which share vectors, and of one alone.  By what `benchmarks/filter_sweep.py` shows on AVX2.
+TOGETHER = {"float32": 0.40, "float64": 0.65, "complex64": 0.75, "complex128": 1.3}
+ALONE = {"float32": 1.1, "float64": 1.15, "complex64": 2.2, "complex128": 2.4}
+# The product rate of the machine those were taken on: other machines are taken to be as much faster in both.
+FLOPS = 6.5e10
 
 
 class OverlapEngine:
@@ -59,17 +66,15 @@ class OverlapEngine:
         return lowered_space(_space, geometry, complex_core=True)
 
     def seconds(self, geometry: ConvGeometry, rates: Rates) -> float:
-        """Predict ``2.5 n log2 n`` operations per transform, the passes over the pieces and the calls."""
+        """Predict the transforms, the passes over input and output, and the calls."""
         total = 0.0
         for g in lowered_geometries(geometry, complex_core=True):
-            cut, threads = _cut(g), _threads_for(g)
-            lines = g.batch * g.in_channels
-            points = (2.0 * lines * cut.pieces + g.in_channels * threads) * cut.length
-            kind = 2 if g.dtype.kind == "c" else 1
-            work = 2.5 * points * math.log2(cut.length) * kind / EFFICIENCY * itemcost(g) / rates.flops
-            # The rates are those of all threads in force, of which a short signal has one.
-            work *= rates.threads / threads
-            total += work + 2.0 * (g.flow_bytes) / rates.bandwidth + cut.steps(g) * STEP / threads
+            threads = _threads_for(g)
+            cut, lines = _cut(g, threads), g.batch * g.in_channels
+            spent = _nanoseconds(g, cut) * 1e-9 * FLOPS * rates.threads / rates.flops
+            moved = 2.0 * g.flow_bytes / rates.bandwidth
+            steps = g.in_channels + len(_boxes(g, cut)) * (g.in_channels if cut.pieces == 1 else lines)
+            total += spent / threads + moved + (10 * rates.call + STEP * steps) / threads
         return total
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
@@ -90,7 +95,7 @@ def _refusal(geometry: ConvGeometry) -> str | None:
 
 
 def _space(g: ConvGeometry) -> int:
-    return _cut(g).bytes(g, _threads_for(g))
+    return _cut(g, _threads_for(g)).bytes(g, _threads_for(g))
 
 
 def _threads_for(g: ConvGeometry) -> int:
@@ -118,36 +123,42 @@ class _Cut:
     pieces: int
     together: int
 
-    def steps(self, g: ConvGeometry) -> int:
-        """Return the groups of pieces, and the pieces at the edges, which are done alone."""
-        if self.pieces == 1:
-            return g.in_channels * -(-g.batch // self.together)
-        return g.batch * g.in_channels * (2 + -(-self.pieces // self.together))
-
     def bytes(self, g: ConvGeometry, threads: int) -> int:
         """Return the bytes of all scratch memory: of each thread the pieces, their spectra and the kernel's."""
         spectrum = (self.length + 2) * g.dtype.itemsize
-        return threads * (self.together * 2 * spectrum + 2 * spectrum)
+        return threads * (self.together * 3 * spectrum + 2 * spectrum)
 
 
 @functools.lru_cache(maxsize=4096)
-def _cut(g: ConvGeometry) -> _Cut:
+def _cut(g: ConvGeometry, threads: int) -> _Cut:
     """Choose the length that takes the least time, and as many pieces as fit the cache and half of the workspace."""
     (span,), (outputs,) = g.span, g.out_spatial
-    best, least = (0, 0, 0), math.inf
+    best, least = _Cut(0, 0, 0, 0), math.inf
     whole = outputs + span - 1
+    room = min(CHUNK, g.flow_bytes // (2 * threads))
     for length in _lengths(span, whole):
         useful = length - span + 1
         pieces = 1 if length >= whole else -(-outputs // useful)
-        # Units are about nanoseconds of one thread; a group of pieces costs calls.
-        groups = 1 if pieces == 1 else 2 + pieces * length * g.dtype.itemsize / CHUNK
-        far = 1.0 if length * g.dtype.itemsize <= CHUNK else 2.0
-        time = far * pieces * length * (0.4 * math.log2(length) + 1.0) + 1e9 * STEP * groups
+        row = g.batch if pieces == 1 else pieces
+        together = max(1, min(room // (length * g.dtype.itemsize), -(-row // threads)))
+        lanes = LANES[g.dtype.name]
+        cut = _Cut(length, useful, pieces, together // lanes * lanes or together)
+        lines = g.in_channels * (1 if pieces == 1 else g.batch)
+        time = _nanoseconds(g, cut) + 1e9 * STEP * lines * -(-row // cut.together)
         if time < least:
-            best, least = (length, useful, pieces), time
-    room = min(CHUNK, (g.flow_bytes) // (2 * _threads_for(g)))
-    together = max(1, room // (best[0] * g.dtype.itemsize))
-    return _Cut(*best, together)
+            best, least = cut, time
+    return best
+
+
+def _nanoseconds(g: ConvGeometry, cut: _Cut) -> float:
+    """Return the time of one thread for the transforms of all pieces and of the kernels."""
+    name, steps = g.dtype.name, cut.length * math.log2(cut.length)
+    far = 1.0 if 2 * cut.length * g.dtype.itemsize <= CHUNK else 2.0
+    lines, row = (g.in_channels, g.batch) if cut.pieces == 1 else (g.in_channels * g.batch, cut.pieces)
+    groups, last = divmod(row, cut.together)
+    alone = groups * (cut.together % LANES[name]) + last % LANES[name]
+    transforms = lines * ((row - alone) * TOGETHER[name] + alone * ALONE[name]) + 0.5 * g.in_channels * ALONE[name]
+    return far * (transforms * steps + lines * row * cut.length)
 
 
 def _lengths(span: int, whole: int) -> list[int]:
@@ -166,7 +177,7 @@ def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     import scipy.fft as fft
 
     (span,), (dilation,) = g.span, g.dilation
-    cut, y = _cut(g), numpy.empty(g.y_shape, dtype=g.dtype)
+    cut, y = _cut(g, _threads_for(g)), numpy.empty(g.y_shape, dtype=g.dtype)
     real = g.dtype.kind != "c"
 
     def spectrum(channel: int) -> Array:
@@ -190,16 +201,15 @@ def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
             finite = bool(numpy.isfinite(made[..., 0]).all())
             return fft.ifft(made, cut.length, axis=-1, overwrite_x=True, workers=1), finite
 
+    boxes, channels = _boxes(g, cut), range(g.in_channels)
     if cut.pieces == 1:
-        lines = [(c, n, min(g.batch, n + cut.together)) for c in range(g.in_channels)
-                 for n in range(0, g.batch, cut.together)]  # fmt: skip
-        jobs = [(c, functools.partial(_whole, g, cut, x[n:m, c], y[n:m, c])) for c, n, m in lines]
+        jobs = [(c, functools.partial(_whole, g, cut, x[n:m, c], y[n:m, c])) for c in channels for n, m in boxes]
     else:
         jobs = [
             (c, functools.partial(_some, g, cut, x[n, c], y[n, c], box))
-            for c in range(g.in_channels)
+            for c in channels
             for n in range(g.batch)
-            for box in _boxes(g, cut)
+            for box in boxes
         ]
 
     def work(part: int, parts: int) -> None:
@@ -213,39 +223,36 @@ def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     return y
 
 
-def _boxes(g: ConvGeometry, cut: _Cut) -> list[tuple[int, int, bool]]:
-    """Return groups of pieces of a line as (first, end, whether they lie within the line)."""
-    (n,), ((before, _),) = g.spatial, g.padding
-    low = min(cut.pieces, -(-before // cut.useful))
-    # Piece b begins with element b * useful - before.
-    high = max(low, min(cut.pieces, (n + before - cut.length) // cut.useful + 1))
-    inside = [(b, min(high, b + cut.together), True) for b in range(low, high, cut.together)]
-    edges = [(b, b + 1, False) for b in (*range(low), *range(high, cut.pieces))]
-    return inside + edges
+def _boxes(g: ConvGeometry, cut: _Cut) -> list[tuple[int, int]]:
+    """Return groups of pieces of a line, or of lines of one piece: the first and the end of each."""
+    total = g.batch if cut.pieces == 1 else cut.pieces
+    return [(b, min(total, b + cut.together)) for b in range(0, total, cut.together)]
 
 
-def _some(g: ConvGeometry, cut: _Cut, x: Array, y: Array, box: tuple[int, int, bool], filtered: Any, w: Array) -> None:
-    """Filter some pieces of one line."""
-    (first, end, inside), ((before, _),), (outputs,) = box, g.padding, g.out_spatial
+def _some(g: ConvGeometry, cut: _Cut, x: Array, y: Array, box: tuple[int, int], filtered: Any, w: Array) -> None:
+    """Filter some pieces of one line; piece b begins with element ``b * useful - before``."""
+    (first, end), ((before, _),), (outputs,) = box, g.padding, g.out_spatial
     start, stop = first * cut.useful, min(outputs, end * cut.useful)
-    low, high = start - before, stop - before + g.span[0] - 1
+    low, high = start - before, (end - 1) * cut.useful + cut.length - before
     near = x[max(0, low) : max(0, min(len(x), high))]
-    if inside:
-        step = x.strides[0]
-        pieces = numpy.lib.stride_tricks.as_strided(
-            x[low:], (end - first, cut.length), (cut.useful * step, step), writeable=False
-        )
-    else:
-        pieces = numpy.zeros((1, cut.length), dtype=x.dtype)
-        pieces[0, max(0, -low) : max(0, -low) + len(near)] = near
+    held = near
+    if len(near) != high - low:
+        held = numpy.zeros(high - low, dtype=x.dtype)
+        held[max(0, -low) : max(0, -low) + len(near)] = near
+    step = held.strides[0]
+    shape, strides = (end - first, cut.length), (cut.useful * step, step)
+    pieces = numpy.lib.stride_tricks.as_strided(held, shape, strides, writeable=False)
     made, finite = filtered(pieces)
     if not finite:
-        pads = (max(0, -low), high - low - max(0, -low) - len(near))
-        y[start:stop] = _plainly(g, near, pads, w)
+        high = stop - before + g.span[0] - 1
+        near = x[max(0, low) : max(0, min(len(x), high))]
+        y[start:stop] = _plainly(g, near, (max(0, -low), high - low - max(0, -low) - len(near)), w)
     elif stop - start == (end - first) * cut.useful:
         y[start:stop].reshape(end - first, cut.useful)[...] = made[:, : cut.useful]
     else:
-        y[start:stop] = made[:, : cut.useful].reshape(-1)[: stop - start]
+        whole = (end - first - 1) * cut.useful
+        y[start : start + whole].reshape(end - first - 1, cut.useful)[...] = made[:-1, : cut.useful]
+        y[start + whole : stop] = made[-1, : stop - start - whole]
 
 
 def _whole(g: ConvGeometry, cut: _Cut, x: Array, y: Array, filtered: Any, w: Array) -> None:

@@ -55,8 +55,8 @@ class PlanesEngine:
         """Predict the multiplications, a load for every row of a tile, and the copies."""
         total = 0.0
         for g in lowered_geometries(geometry):
-            total += 1.3 * g.flops * itemcost(g) / rates.flops
-            total += g.bytes / rates.bandwidth + 10 * rates.call
+            total += 0.95 * g.flops * itemcost(g) / rates.flops
+            total += g.bytes / rates.bandwidth + (10 if geometry.dtype.kind == "f" else 25) * rates.call
         return total
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:

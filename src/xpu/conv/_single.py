@@ -1,53 +1,87 @@
-"""One array filtered by one kernel, as signals and images are, where the engines here are faster than SciPy."""
+"""Arrays filtered by one kernel, as signals and images are: the plan, where an engine here beats a plain loop."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
 
 import numpy
 
-from xpu.conv._compiled import WORTH
-from xpu.conv._geometry import ConvGeometry, Pairs
-from xpu.conv._plan import ConvPlan, execute, plan_conv
+from xpu.conv import _threads
+from xpu.conv._background import ready
+from xpu.conv._engine import Rates, allowance
+from xpu.conv._geometry import ConvGeometry, Pairs, Sizes
+from xpu.conv._plan import ConvPlan, plan_conv
+from xpu.conv._rates import in_force
 
-__all__ = ["correlate_one"]
+__all__ = ["ONE_KERNEL", "TYPES", "plan_one"]
 
-Array = Any
 Planner = Callable[[ConvGeometry], ConvPlan]
 
-# In one dimension a transform piece by piece (`scipy.signal.oaconvolve`) is faster from about here on.
-TAPS_1D = 128
+# The engines that are made for one channel.
+ONE_KERNEL = ("planes", "compiled", "overlap", "fft")
+TYPES = frozenset(map(numpy.dtype, ("f4", "f8", "c8", "c16")))
 
 
-def correlate_one(a: Array, kernel: Array, padding: Pairs, plan: Planner = plan_conv) -> Array | None:
-    """Correlate with zeros around; what is not finite stays where it belongs, as in a direct sum.
+def plan_one(
+    shape: Sizes,
+    kernel: Sizes,
+    padding: Pairs,
+    dtype: numpy.dtype[numpy.generic],
+    *,
+    lines: int = 1,
+    tuned: Planner | None = None,
+) -> ConvPlan | None:
+    """Plan the correlation of arrays with one kernel, with zeros around.
+
+    What is not finite stays where it belongs, as in a direct sum. SciPy's functions for the same job hold spectra of
+    the whole result, so twice the workspace of other plans is allowed.
 
     Parameters
     ----------
-    a, kernel : numpy.ndarray
-        Of one or two axes and one dtype.
+    shape, kernel : tuple of int
+        One to three axes each.
     padding : tuple of (int, int)
-        Zeros before and after each axis of ``a``.
-    plan : callable, optional
-        From a geometry to a plan: `plan_conv`, or `tuned_plan`, whose winner is taken whichever it is.
+        Zeros before and after each axis.
+    dtype : numpy.dtype
+        Of both.
+    lines : int, optional
+        Arrays of that shape.
+    tuned : callable, optional
+        `tuned_plan`: its measured winner is taken, whichever it is.
 
     Returns
     -------
-    numpy.ndarray or None
-        One element per place where the kernel lies within ``a`` and its zeros.  None where the arrays are too small to
-        be worth it, the dtype is not float32 or float64, the kernel does not fit, the compiled kernels are not there
-        (yet), or a signal's kernel is long.
+    ConvPlan or None
+        None where the dtype is no native float32, float64, complex64 or complex128, or the kernel does not fit.
+
+    Examples
+    --------
+    >>> plan_one((1000,), (5,), ((2, 2),), numpy.dtype("f4")).geometry.result_shape
+    (1, 1, 1000)
     """
-    if a.size * kernel.size < WORTH or a.ndim not in (1, 2) or (a.ndim == 1 and kernel.size > TAPS_1D):
+    g = _geometry(shape, kernel, padding, dtype, lines)
+    if g is None:
         return None
-    if a.dtype != kernel.dtype or a.dtype not in (numpy.float32, numpy.float64) or not a.dtype.isnative:
+    if tuned is not None:
+        return tuned(g)
+    threads = _threads.count()
+    return _planned(g, threads, in_force(threads, _threads.available()), ready())
+
+
+@functools.lru_cache(maxsize=4096)
+def _planned(g: ConvGeometry, threads: int, rates: Rates, ready: bool) -> ConvPlan:
+    """Plan; the rates, the threads and what is compiled are what the answer depends on."""
+    return plan_conv(g, engines=ONE_KERNEL, workspace_limit=2 * allowance(g), rates=rates)
+
+
+@functools.lru_cache(maxsize=1024)
+def _geometry(
+    shape: Sizes, kernel: Sizes, padding: Pairs, dtype: numpy.dtype[numpy.generic], lines: int
+) -> ConvGeometry | None:
+    if dtype not in TYPES or not 1 <= len(shape) <= 3 or 0 in (*shape, *kernel):
         return None
-    if any(n + sum(p) < k for n, k, p in zip(a.shape, kernel.shape, padding, strict=True)):
+    if any(n + sum(p) < k for n, k, p in zip(shape, kernel, padding, strict=True)):
         return None
-    ones = (1,) * a.ndim
-    g = ConvGeometry("forward", 1, 1, 1, 1, a.shape, kernel.shape, ones, ones, padding, "NCHW", a.dtype)
-    chosen = plan(g)
-    if not chosen.measured and chosen.engine not in ("planes", "compiled", "fft" if a.ndim == 2 else ""):
-        return None
-    return execute(chosen, numpy, a[None, None], kernel[None, None])[0, 0]
+    ones = (1,) * len(shape)
+    return ConvGeometry("forward", lines, 1, 1, 1, shape, kernel, ones, ones, padding, "NCHW", dtype)
