@@ -15,12 +15,13 @@ import numpy as np
 
 from xpu._backends import backend_of
 from xpu._block import Handle
+from xpu._dispatch import call
 from xpu._elision import LARGE, elided, elided_alone, raised
 from xpu._gate import gate
 from xpu._interop import read_index
 from xpu._ops import rest
 from xpu._ops._make import Function, UFunc
-from xpu._short import TOO_MUCH, at_hand, of_few_bytes, window
+from xpu._short import TOO_MUCH, assign_of_few_bytes, at_hand, of_few_bytes, window, write_of_few_bytes
 from xpu._wrap import NUMBERS, PLAIN, enclose, kinds, wrap
 
 __all__ = [
@@ -116,6 +117,8 @@ def in_place(ufunc: UFunc) -> Callable[[Any, Any], Any]:
             if kind is kinds.scalar:
                 host(self._raw, other._raw, self._raw)
                 return self
+        elif gate.ajar and (kind in kinds.both or kind in _numbers) and write_of_few_bytes(ufunc.op, self, other):
+            return self
         if not _takes(other):
             return NotImplemented
         ufunc(self, other, out=self)
@@ -218,7 +221,7 @@ def _elsewhere(ufunc: UFunc, x: Any, other: Any) -> Any:
         made = of_few_bytes(ufunc.op, x, other)
         if made is not TOO_MUCH:
             return made
-        return ufunc(x, other)
+        return call(ufunc.op, (x, other), {})
     return ufunc(x, other) if _takes(other) else NotImplemented
 
 
@@ -298,6 +301,10 @@ def elements(self: Any) -> Iterator[Any]:
 def set_item(self: Any, key: Any, value: Any) -> None:
     """Run ``x[key] = value``."""
     if _plain is None:
+        basic = type(key) in _BASIC or (type(key) is tuple and _BASIC.issuperset(map(type, key)))
+        known = type(value) in _numbers or type(value) in kinds.both
+        if gate.ajar and basic and known and assign_of_few_bytes(rest.item_set.op, self, key, value):
+            return
         rest.item_set(self, np.asarray(key) if isinstance(key, list) else key, value)
         return
     if isinstance(value, Handle):

@@ -25,7 +25,9 @@ from xpu._wrap import NUMBERS, kinds, own
 if TYPE_CHECKING:  # loaded when a machine is asked for: import xpu stays cheap
     from xpu._machine import Machine
 
-__all__ = ["TOO_MUCH", "at_hand", "of_few_bytes", "on_few_bytes", "window"]
+__all__ = [
+    "TOO_MUCH", "assign_of_few_bytes", "at_hand", "of_few_bytes", "on_few_bytes", "window", "write_of_few_bytes",
+]  # fmt: skip
 
 TOO_MUCH: Any = object()  # what a call returns that has to take the long way
 
@@ -48,7 +50,9 @@ class _Limit(NamedTuple):
 _NEVER = _Limit(0, 0.0, None)
 _ALWAYS = _Limit(0, math.inf, None)
 _limits: dict[Op, _Limit] = {}
-on_new_machine.append(_limits.clear)
+_verdicts: dict[tuple[Any, ...], bool] = {}  # whether a call on these shapes and dtypes is for the host
+_MOST_VERDICTS = 4096
+on_new_machine.extend([_limits.clear, _verdicts.clear])
 
 
 def on_few_bytes(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -103,6 +107,92 @@ def of_few_bytes(op: Op, x: Any, *others: Any) -> Any:
         if other.ndim and raw.ndim and other.shape != raw.shape:  # a broadcast result may be large
             return TOO_MUCH
     return _own(op.host(raw, other))
+
+
+def write_of_few_bytes(op: Op, x: Any, other: Any) -> bool:
+    """Run ``x += other`` the same way.
+
+    Parameters
+    ----------
+    op : Op
+        The row of a ufunc.
+    x : ndarray
+        Read and written.
+    other : ndarray, int, float, complex, bool or numpy.generic
+        The other operand.
+
+    Returns
+    -------
+    bool
+        False if the call has to take the long way: nothing has happened then.
+    """
+    limit = (_limits.get(op) or _found(op)).nbytes
+    raw = at_hand(x)
+    if type(raw) is not np.ndarray or raw.nbytes > limit:
+        return False
+    if type(other) not in _WEAK:
+        other = at_hand(other)
+        if other is TOO_MUCH or other.nbytes > limit:
+            return False
+    with _lock_of(x) as still:
+        if still:
+            op.host(raw, other, raw)
+        return still
+
+
+def assign_of_few_bytes(op: Op, x: Any, key: Any, value: Any) -> bool:
+    """Run ``x[key] = value`` the same way.
+
+    Parameters
+    ----------
+    op : Op
+        The row of the assignment.
+    x : ndarray
+        Written.
+    key : object
+        A basic index: numbers, slices, None, Ellipsis, or a tuple of them.
+    value : ndarray, int, float, complex, bool or numpy.generic
+        What is written.
+
+    Returns
+    -------
+    bool
+        False if the call has to take the long way: nothing has happened then.
+    """
+    raw = at_hand(x)
+    if type(raw) is not np.ndarray or raw.dtype.hasobject:
+        return False
+    if type(value) not in _WEAK:
+        value = at_hand(value)
+        if value is TOO_MUCH:
+            return False
+    target = raw[key]
+    if type(target) is np.ndarray and not _is_little(op, target):
+        return False
+    with _lock_of(x) as still:
+        if still:
+            raw[key] = value
+        return still
+
+
+class _lock_of:
+    """A region in which no other thread moves an array that is at hand; False if one just has."""
+
+    __slots__ = ("_block",)
+
+    def __init__(self, x: Any) -> None:
+        view = x._home
+        self._block = None if view is None else view.block
+
+    def __enter__(self) -> bool:
+        if self._block is None:
+            return True
+        self._block.lock.acquire()
+        return self._block.valid == _ONLY_HOST  # type: ignore[no-any-return]
+
+    def __exit__(self, *raised: object) -> None:
+        if self._block is not None:
+            self._block.lock.release()
 
 
 def window(x: Any, result: np.ndarray[Any, Any]) -> Any:
@@ -199,15 +289,35 @@ def _by_estimate(op: Op, limit: _Limit, args: tuple[Any, ...], kwargs: dict[str,
     named = {name: _bare(value, operands) for name, value in kwargs.items()}
     if any(raw is TOO_MUCH for raw in (*raws, *named.values())):
         return TOO_MUCH
-    if limit.machine is not None:
-        work = op.work([Shaped(raw.shape, raw.dtype) for raw, _ in operands], kwargs)
-        if not operands or limit.machine.cpu.seconds(work) > limit.launch:
-            return TOO_MUCH
-    if not op.writes and "out" not in kwargs:
+    if limit.machine is not None and not _is_for_the_host(op, limit, [raw for raw, _ in operands], kwargs):
+        return TOO_MUCH
+    written = [args[i] for i in op.writes if i < len(args)]
+    if kwargs.get("out") is not None:
+        written.append(kwargs["out"])
+    if not written:
         return adopt(op.host(*raws, **named), HOST, operands, _own)
-    with _held([kwargs.get("out"), *[args[i] for i in op.writes if i < len(args)]]) as still:
+    with _held(written) as still:
         result = op.host(*raws, **named) if still else TOO_MUCH
     return TOO_MUCH if result is TOO_MUCH else adopt(result, HOST, operands, _own)
+
+
+def _is_for_the_host(op: Op, limit: _Limit, raws: list[Any], kwargs: dict[str, Any]) -> bool:
+    key = (op, *[(raw.shape, raw.dtype) for raw in raws])
+    known = None if kwargs else _verdicts.get(key)
+    if known is None:
+        work = op.work([Shaped(raw.shape, raw.dtype) for raw in raws], kwargs)
+        assert limit.machine is not None
+        known = bool(raws) and limit.machine.cpu.seconds(work) <= limit.launch
+        if not kwargs:
+            if len(_verdicts) >= _MOST_VERDICTS:
+                _verdicts.clear()
+            _verdicts[key] = known
+    return known
+
+
+def _is_little(op: Op, target: np.ndarray[Any, Any]) -> bool:
+    limit = _limits.get(op) or _found(op)
+    return limit.machine is None or _is_for_the_host(op, limit, [target], {})
 
 
 def _bare(value: Any, operands: list[tuple[Any, Any]]) -> Any:

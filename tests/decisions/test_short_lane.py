@@ -19,6 +19,7 @@ def placed(monkeypatch):
     monkeypatch.setitem(_backends._loaded, parse("pretend"), h200)
     monkeypatch.setattr(_backends, "_machines", {})
     monkeypatch.setattr(_short, "_limits", {})
+    monkeypatch.setattr(_short, "_verdicts", {})
     names = []
     plan = _dispatch.plan
 
@@ -30,6 +31,11 @@ def placed(monkeypatch):
     _backends.gate.accelerate()
     with xpu.config(device="auto"):
         yield names
+
+
+def assigned(a, change):
+    change(a)
+    return a
 
 
 CALLS = {
@@ -47,6 +53,10 @@ CALLS = {
     "scalars": lambda xp, a, b: 2 - a.sum() * b.max(),
     "a mask": lambda xp, a, b: a[a > 2],
     "a += b": lambda xp, a, b: a.__iadd__(b),
+    "a view += 1": lambda xp, a, b: assigned(a, lambda a: a[1:].__iadd__(1)),
+    "an element": lambda xp, a, b: assigned(a, lambda a: a.__setitem__(-1, 7.0)),
+    "a slice of a view": lambda xp, a, b: assigned(a, lambda a: a[1:].__setitem__(slice(2, 4), b[1:3])),
+    "everything": lambda xp, a, b: assigned(a, lambda a: a.__setitem__(..., 2)),
     "out=": lambda xp, a, b: xp.add(a, b, out=b),
     "concatenate": lambda xp, a, b: xp.concatenate([a, b]),
     "sort": lambda xp, a, b: xp.sort(-a),
@@ -172,6 +182,37 @@ def test_operators_see_that_few_bytes_have_moved(placed):
         assert np.array_equal(np.asarray(got), want)
     assert p.events[0].device == "pretend:0"
     assert view[0] == 102
+
+
+def test_writes_see_that_few_bytes_have_moved(placed):
+    x = xpu.arange(8.0) + 0
+    n = np.arange(8.0)
+    values = []
+    for array, other in ((x, xpu.ones(6) + 0), (n, np.ones(6))):
+        view = array[2:]
+        view += 1
+        for change in (lambda v: v.__iadd__(1), lambda v: v.__setitem__(0, 9.0), other.__iadd__):
+            with xpu.config(device="pretend"):
+                array += 100  # now only the accelerator has these bytes
+            assert array is n or x.device == "pretend:0"
+            change(view)
+        values.append((np.asarray(array), np.asarray(other)))
+    assert np.array_equal(*(array for array, _ in values))
+    assert np.array_equal(*(other for _, other in values))
+
+
+def test_a_failing_write_leaves_its_target(placed):
+    x = xpu.arange(4) + 0
+    shown = x[1:]
+    with pytest.raises(np._core._exceptions._UFuncOutputCastingError):
+        x += 0.5
+    with pytest.raises(ValueError, match="broadcast"):
+        shown += xpu.ones(2, dtype=int)
+    with pytest.raises(IndexError):
+        x[9] = 1
+    with pytest.raises(ValueError, match="broadcast"):
+        x[:2] = xpu.ones(3, dtype=int)
+    assert x.tolist() == [0, 1, 2, 3]
 
 
 def test_operators_leave_pinned_bytes_where_they_are(placed):
