@@ -22,7 +22,7 @@ from xpu._interop import read_index
 from xpu._ops import rest
 from xpu._ops._make import Function, UFunc
 from xpu._short import TOO_MUCH, assign_of_few_bytes, at_hand, of_few_bytes, window, write_of_few_bytes
-from xpu._wrap import NUMBERS, PLAIN, enclose, kinds, wrap
+from xpu._wrap import NUMBERS, PLAIN, enclose, holds_none, kinds, wrap
 
 __all__ = [
     "binary", "elements", "follow", "get_item", "in_place", "method", "power", "reflected", "scalar_binary",
@@ -355,6 +355,6 @@ def method(function: Callable[..., Any], name: str, summary: str) -> Callable[..
 
 def _all_plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     for value in args:
-        if type(value) not in PLAIN and not (type(value) is tuple and PLAIN.issuperset(map(type, value))):
+        if type(value) not in PLAIN and not (type(value) is tuple and holds_none(value)):
             return False
     return not kwargs or PLAIN.issuperset(map(type, kwargs.values()))

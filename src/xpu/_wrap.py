@@ -10,7 +10,7 @@ import numpy as np
 from xpu._block import Handle, host_view, settle
 from xpu._gate import gate
 
-__all__ = ["NUMBERS", "PLAIN", "enclose", "host_call", "kinds", "own", "wrap"]
+__all__ = ["NUMBERS", "PLAIN", "enclose", "holds_none", "host_call", "kinds", "own", "wrap"]
 
 Raw = Any
 
@@ -68,7 +68,7 @@ def host_call(
             kind = type(value)
             if kind in both:
                 value = value._raw
-            elif kind not in PLAIN and not (kind is tuple and PLAIN.issuperset(map(type, value))):
+            elif kind not in PLAIN and not (kind is tuple and holds_none(value)):
                 if (kind is not list and kind is not tuple) or not kinds.known.issuperset(map(type, value)):
                     return _host_call(host or bare, args, kwargs)
                 value = kind([v._raw if type(v) in both else v for v in value])
@@ -96,11 +96,16 @@ def host_call(
     return handle
 
 
+def holds_none(values: tuple[Any, ...]) -> bool:
+    """Return True for a tuple without arrays; what begins with an integer is a shape, axes or an index."""
+    return not values or type(values[0]) is int or PLAIN.issuperset(map(type, values))
+
+
 def _bare_keywords(kwargs: dict[str, Any]) -> dict[str, Any] | None:
     """Return keywords with handles replaced by what they hold: the same object without any, None if others may."""
     for value in kwargs.values():
         kind = type(value)
-        if kind not in PLAIN and not (kind is tuple and PLAIN.issuperset(map(type, value))):
+        if kind not in PLAIN and not (kind is tuple and holds_none(value)):
             break
     else:
         return kwargs

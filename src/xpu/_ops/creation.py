@@ -47,7 +47,7 @@ class Creation(Function):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it."""
-        device = kwargs.pop("device", None)
+        device = kwargs.pop("device", None) if kwargs else None
         if device is None:
             if gate.open:
                 return host_call(self._bare, args, kwargs, self.op.host)
