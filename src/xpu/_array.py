@@ -14,6 +14,7 @@ from xpu._backends import HOST, backend
 from xpu._block import View, anchor, devices_of, home, host_view, read, settle, shared
 from xpu._config import current
 from xpu._device import CPU, Device, parse
+from xpu._flags import Flags
 from xpu._gate import gate
 from xpu._hot import binary, elements, follow, get_item, in_place, power, reflected, set_item, transposed, unary
 from xpu._interop import array_function, array_ufunc
@@ -57,11 +58,6 @@ def _constructed(
     made: ndarray = kinds.new_array()
     settle(made, host_view(raw, anchored=True))
     return made
-
-
-def _is_part(view: View) -> bool:
-    """Return True where a block has more than the view shows."""
-    return view.nbytes < view.block.nbytes
 
 
 class ndarray(Methods, metaclass=_Arrays):
@@ -134,6 +130,13 @@ class ndarray(Methods, metaclass=_Arrays):
         meta: Any = self._home if self._raw is None else self._raw
         return meta.dtype  # type: ignore[no-any-return]
 
+    @dtype.setter
+    def dtype(self, dtype: Any) -> None:
+        made = rest.dtype_view(self, dtype)
+        self._raw = made._raw
+        if gate.accelerated:
+            self._home = home(made)
+
     @property
     def ndim(self) -> int:
         """Number of axes."""
@@ -167,9 +170,9 @@ class ndarray(Methods, metaclass=_Arrays):
             return raw.flags
         meta = self._meta()
         ghost = np.lib.stride_tricks.as_strided(np.empty(1, meta.dtype), meta.shape, meta.strides)
-        if getattr(meta, "readonly", False):
+        if getattr(meta, "readonly", False) or isinstance(self, kinds.scalar):
             ghost.flags.writeable = False
-        return ghost.flags
+        return Flags(ghost.flags, self.base is None, self.setflags)
 
     @property
     def device(self) -> Device:
@@ -189,11 +192,13 @@ class ndarray(Methods, metaclass=_Arrays):
         """An array over the memory this is a view of; None if it has its own."""
         if not gate.open:
             view = home(self)
-            if view is None or not _is_part(view):
+            if view is None or not view.derived:
                 return None
             whole: ndarray = kinds.new_array()
             count = view.block.nbytes // max(view.itemsize, 1)
-            settle(whole, View(view.block, (count,), (view.itemsize,), view.dtype, 0, readonly=view.readonly))
+            shown = View(view.block, (count,), (view.itemsize,), view.dtype, 0, readonly=view.readonly)
+            shown.derived = False
+            settle(whole, shown)
             return whole
         found = getattr(self._raw, "base", None)
         return wrap(found) if isinstance(found, np.ndarray) else None
@@ -358,6 +363,9 @@ class ndarray(Methods, metaclass=_Arrays):
         """Return nested lists of Python scalars."""
         return taken(self).tolist()
 
+    def __bytes__(self) -> bytes:
+        return taken(self).tobytes()  # type: ignore[no-any-return]
+
     def __bool__(self) -> bool:
         return bool(taken(self))
 
@@ -388,7 +396,7 @@ class ndarray(Methods, metaclass=_Arrays):
         return elements(self)
 
     def __contains__(self, value: Any) -> bool:
-        return bool(rest.any(ew.equal(self, value)))
+        return bool(rest.any(self == value))
 
     def __repr__(self) -> str:
         return repr(np.asarray(taken(self)))
@@ -452,8 +460,8 @@ class ndarray(Methods, metaclass=_Arrays):
     __le__ = binary(ew.less_equal, reuses=False)
     __gt__ = binary(ew.greater, reuses=False)
     __ge__ = binary(ew.greater_equal, reuses=False)
-    __eq__ = binary(ew.equal, reuses=False)
-    __ne__ = binary(ew.not_equal, reuses=False)
+    __eq__ = binary(ew.equal, reuses=False, anything=operator.eq)
+    __ne__ = binary(ew.not_equal, reuses=False, anything=operator.ne)
     __neg__ = unary(ew.negative)
     __pos__ = unary(ew.positive)
     __abs__ = unary(ew.absolute)

@@ -208,7 +208,7 @@ class View:
     needed) or offset, shape, strides and dtype are.
     """
 
-    __slots__ = ("_offset", "block", "dtype", "raw_host", "readonly", "shape", "strides")
+    __slots__ = ("_offset", "block", "derived", "dtype", "raw_host", "readonly", "shape", "strides")
 
     def __init__(
         self,
@@ -227,6 +227,7 @@ class View:
         self._offset = offset
         self.raw_host = raw_host
         self.readonly = readonly
+        self.derived = raw_host is None or raw_host.base is not None  # a view of another array, not what is viewed
 
     @classmethod
     def of(cls, block: Block, raw: Raw, where: Backend) -> View:
@@ -363,6 +364,7 @@ def shared(handle: Handle) -> View:
             block.roots[where.device] = root
             block.valid = frozenset({where.device})
             view = View.of(block, raw, where)
+            view.derived = False
         settle(handle, view)
     return view
 

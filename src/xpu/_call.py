@@ -30,8 +30,8 @@ class Call:
         self.operands: list[Any] = []
         self.kind: Kind | None = None  # which record its results belong to, once placement was asked
         self.foreign = ""  # the class of an argument that NumPy's protocols handle, such as a data frame
-        for value in args:
-            self._collect(value)
+        for i, value in enumerate(args):
+            self._collect(value, strange=op.kind == "elementwise" and i in op.arrays)
         for value in kwargs.values():
             self._collect(value)
         self.handles: list[Handle] = [o for o in self.operands if isinstance(o, Handle)]
@@ -41,17 +41,18 @@ class Call:
         written.append(kwargs.get("output"))  # SciPy's word for it
         self.targets: list[Any] = [w for w in written if isinstance(w, (Handle, np.ndarray))]
 
-    def _collect(self, value: Any) -> None:
+    def _collect(self, value: Any, *, strange: bool = False) -> None:
+        """Note what is an operand; `strange`: what is no number either would be computed with by Python."""
         if isinstance(value, Handle):
             self.operands.append(value)
         elif type(value) in (tuple, list):
             if len(value) < _LONG or isinstance(value[0], (Handle, np.ndarray)):
                 for v in value:
-                    self._collect(v)
+                    self._collect(v, strange=strange)
         elif not isinstance(value, _PLAIN):
             if backend_of(value) is not None:
                 self.operands.append(value)
-            elif hasattr(value, "__array__") or hasattr(value, "__array_ufunc__"):
+            elif strange or hasattr(value, "__array__") or hasattr(value, "__array_ufunc__"):
                 self.foreign = type(value).__name__
 
     def without_out(self) -> Call:

@@ -14,6 +14,7 @@ import numpy as np
 from xpu._block import home
 from xpu._call import Call
 from xpu._op import Shaped, host_only
+from xpu._wrap import kinds
 
 __all__ = ["gap_of"]
 
@@ -49,6 +50,8 @@ def gap_of(this: Call, shapes: Sequence[Shaped]) -> str:
     for written in this.targets:
         if isinstance(written, np.ndarray):
             return "it writes to a NumPy array"
+        if isinstance(written, kinds.scalar):
+            return "a scalar cannot be written"
         view = home(written)
         if view is not None and view.block.anchored:
             return "it writes to memory that cannot leave the host"

@@ -28,7 +28,7 @@ from xpu._running import forget_refusals, run, run_with_fallback, was_refused
 from xpu._short import TOO_MUCH, on_few_bytes
 from xpu._trace import Event, user_line
 from xpu._transfer import ledger
-from xpu._wrap import kinds
+from xpu._wrap import as_scalar, kinds
 from xpu.errors import XpuError
 
 if TYPE_CHECKING:  # loaded when a machine is asked for: import xpu stays cheap
@@ -65,9 +65,14 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     this = Call(op, args, kwargs)
     if settings.takes is not None and (made := settings.takes(this)) is not NotImplemented:
         return made
-    if op.view:
-        return _stay(this, settings)
-    return execute(this, settings, *plan(this, settings))
+    made = _stay(this, settings) if op.view else execute(this, settings, *plan(this, settings))
+    return as_scalar(made) if op.name in _OF_A_SCALAR and args and isinstance(args[0], kinds.scalar) else made
+
+
+# What NumPy has as a scalar's methods: what they make of a scalar is one.
+_OF_A_SCALAR = frozenset(
+    {"astype", "byteswap", "field", "imag", "real", "reshape", "squeeze", "swapaxes", "transpose", "view"}
+)
 
 
 def execute(this: Call, settings: Settings, decision: Decision, where: Backend, work: Work) -> Any:
@@ -272,7 +277,9 @@ def unborn(op: Op, args: tuple[Any, ...], shape: tuple[int, ...], dtype: np.dtyp
 
     block.birth = birth
     handle = kinds.new_array()
-    handle._raw, handle._home = None, View(block, shape, _c_strides(shape, dtype), dtype, 0)
+    view = View(block, shape, _c_strides(shape, dtype), dtype, 0)
+    view.derived = False
+    handle._raw, handle._home = None, view
     for recorder in current().recorders:
         recorder.postponed(handle, work)
     return handle

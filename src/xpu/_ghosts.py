@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from xpu._backends import HOST
-from xpu._block import Handle, View, host_view, settle, shaped, shared
+from xpu._block import Handle, View, host_view, settle, shared
 from xpu._call import Call
 from xpu._op import Op
 from xpu._taken import taken
@@ -35,12 +35,15 @@ COPYING = _Copying()
 def on_ghosts(this: Call) -> Any:
     """Let NumPy compute shapes and strides on arrays without memory, and rebuild the views."""
     ghosts: list[tuple[np.ndarray[Any, Any], Handle]] = []
+    named = this.op.names[0] if this.op.names else ""
+    first = this.args[0] if this.args else this.kwargs.get(named, this.operands[0])
 
     def fetch(operand: Any) -> Any:
         if not isinstance(operand, Handle):
             return operand
-        if operand is not this.args[0] and isinstance(operand, kinds.scalar) and shaped(operand).dtype.kind in "iu":
-            return taken(operand)  # a length or an axis: its value counts
+        again = any(known is operand for _, known in ghosts)
+        if (operand is not first or again) and this.op.name not in _SEVERAL:
+            return taken(operand)  # lengths or axes: their values count
         view = shared(operand)
         ghost = np.lib.stride_tricks.as_strided(np.empty(1, view.dtype), view.shape, view.strides)
         ghosts.append((ghost, operand))
@@ -49,7 +52,15 @@ def on_ghosts(this: Call) -> Any:
     args, kwargs = this.replaced(fetch, HOST)
     if this.op.name in _MAY_COPY and not _MAY_COPY[this.op.name](*args, **kwargs):
         return NotImplemented
-    return _materialise(this.op.host(*args, **kwargs), ghosts)
+    result = this.op.host(*args, **kwargs)
+    return NotImplemented if _reads(result) else _materialise(result, ghosts)
+
+
+def _reads(result: Any) -> bool:
+    """Return True for elements: a ghost has none to read."""
+    if isinstance(result, (tuple, list)):
+        return any(map(_reads, result))
+    return isinstance(result, np.generic)
 
 
 def _materialise(result: Any, ghosts: list[tuple[np.ndarray[Any, Any], Handle]]) -> Any:
@@ -67,10 +78,12 @@ def _materialise(result: Any, ghosts: list[tuple[np.ndarray[Any, Any], Handle]])
         handle = kinds.new_array()  # a view of a NumPy operand beside the ghosts
         settle(handle, host_view(result, anchored=True))
         return handle
-    assert not isinstance(result, np.generic), "a ghost has no values to read"
     if isinstance(result, (tuple, list)):
         return type(result)([_materialise(r, ghosts) for r in result])
     return result
+
+
+_SEVERAL = frozenset({"atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "meshgrid"})  # of arrays
 
 
 Ghost = np.ndarray[Any, Any]

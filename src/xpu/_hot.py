@@ -18,10 +18,11 @@ from xpu._block import Handle
 from xpu._dispatch import call
 from xpu._elision import LARGE, elided, elided_alone, raised
 from xpu._gate import gate
-from xpu._interop import read_index
+from xpu._interop import listed, read_index
 from xpu._ops import rest
 from xpu._ops._make import Function, UFunc
 from xpu._short import TOO_MUCH, assign_of_few_bytes, at_hand, of_few_bytes, window, write_of_few_bytes
+from xpu._taken import taken
 from xpu._wrap import NUMBERS, PLAIN, enclose, holds_none, kinds, wrap
 
 __all__ = [
@@ -46,30 +47,40 @@ def follow(plain: Any) -> None:
 # ----------------------------------------------------------------------------- operators
 
 
-def binary(ufunc: UFunc, *, reuses: bool = True) -> Callable[[Any, Any], Any]:
-    """Make ``x + y`` of a ufunc; `reuses` where its result may lie in a temporary."""
+def binary(
+    ufunc: UFunc, *, reuses: bool = True, anything: Callable[[Any, Any], Any] | None = None
+) -> Callable[[Any, Any], Any]:
+    """Make ``x + y`` of a ufunc; `reuses` where its result may lie in a temporary.
+
+    `anything` is the operator where it takes more than the ufunc: ``==`` and ``!=``.
+    """
     host: Any = ufunc.op.host
     least = LARGE if reuses else sys.maxsize
 
     def method(self: Any, other: Any) -> Any:
-        if type(other) is _plain:
-            raw = self._raw
-            if raw.nbytes >= least:
-                result = elided(host, self, other)
-                if result is not None:
-                    return result
-            raw = host(raw, other._raw)
-        elif _plain is not None and type(other) in _numbers:
-            raw = self._raw
-            if raw.nbytes >= least:
-                result = elided(host, self, other)
-                if result is not None:
-                    return result
-            raw = host(raw, other)
-        elif _plain is not None and type(other) is kinds.scalar:
-            raw = host(self._raw, other._raw)
-        else:
-            return _elsewhere(ufunc, self, other)
+        try:
+            if type(other) is _plain:
+                raw = self._raw
+                if raw.nbytes >= least:
+                    result = elided(host, self, other)
+                    if result is not None:
+                        return result
+                raw = host(raw, other._raw)
+            elif _plain is not None and type(other) in _numbers:
+                raw = self._raw
+                if raw.nbytes >= least:
+                    result = elided(host, self, other)
+                    if result is not None:
+                        return result
+                raw = host(raw, other)
+            elif _plain is not None and type(other) is kinds.scalar:
+                raw = host(self._raw, other._raw)
+            else:
+                return _elsewhere(ufunc, self, other)
+        except TypeError:
+            if anything is None:
+                raise
+            return enclose(anything(*(taken(x) if isinstance(x, Handle) else x for x in (self, other))), [])
         if type(raw) is _NUMPY:
             result = _new()
             result._raw = raw
@@ -119,9 +130,9 @@ def in_place(ufunc: UFunc) -> Callable[[Any, Any], Any]:
                 return self
         elif gate.ajar and (kind in kinds.both or kind in _numbers) and write_of_few_bytes(ufunc.op, self, other):
             return self
-        if not _takes(other):
+        if not _takes(other) and getattr(kind, "__array_ufunc__", _ABSENT) is not None:
             return NotImplemented
-        ufunc(self, other, out=self)
+        ufunc(self, other, out=self)  # in place NumPy defers to no `__array_ufunc__ = None`: it refuses
         return self
 
     return method
@@ -229,11 +240,12 @@ def _takes(other: Any) -> bool:
     """Defer to types that want to handle us themselves (NumPy's own rule, NEP 13)."""
     if isinstance(other, (Handle, np.ndarray)):
         return not isinstance(other, np.ma.MaskedArray)
-    if getattr(type(other), "__array_ufunc__", _ABSENT) is None:
-        return False
-    return not (
-        hasattr(type(other), "__array_priority__") and not isinstance(other, np.generic) and backend_of(other) is None
-    )
+    override = getattr(type(other), "__array_ufunc__", _ABSENT)
+    if override is not _ABSENT:
+        return override is not None
+    if isinstance(other, np.generic) or getattr(other, "__array_priority__", 0.0) <= 0.0:  # NumPy's array has zero
+        return True
+    return backend_of(other) is not None
 
 
 # ----------------------------------------------------------------------------- views and indexing
@@ -305,7 +317,7 @@ def set_item(self: Any, key: Any, value: Any) -> None:
         known = type(value) in _numbers or type(value) in kinds.both
         if gate.ajar and basic and known and assign_of_few_bytes(rest.item_set.op, self, key, value):
             return
-        rest.item_set(self, np.asarray(key) if isinstance(key, list) else key, value)
+        rest.item_set(self, listed(key) if isinstance(key, list) else key, value)
         return
     if isinstance(value, Handle):
         value = value._raw

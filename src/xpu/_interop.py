@@ -16,7 +16,7 @@ from xpu._ops._make import UFunc, public
 from xpu._taken import taken
 from xpu._wrap import host_call, kinds, own
 
-__all__ = ["array_function", "array_ufunc", "read_index"]
+__all__ = ["array_function", "array_ufunc", "listed", "read_index"]
 
 _BASIC = (int, slice, type(Ellipsis), type(None), np.integer)
 
@@ -33,7 +33,7 @@ def read_index(x: Any, key: Any) -> Any:
         parts = tuple(_plain_integer(p) for p in parts)
         key = parts if isinstance(key, tuple) else parts[0]
     if any(isinstance(p, list) for p in parts):
-        parts = tuple(np.asarray(p) if isinstance(p, list) else p for p in parts)
+        parts = tuple(listed(p) if isinstance(p, list) else p for p in parts)
         key = parts if isinstance(key, tuple) else parts[0]
     if isinstance(key, (str, list)):
         return rest.item_view(x, key)
@@ -44,6 +44,12 @@ def read_index(x: Any, key: Any) -> Any:
     if len(parts) == len(shaped(x).shape) and parts and all(isinstance(p, (int, np.integer)) for p in parts):
         return _element(x, key)
     return rest.item_view(x, key)
+
+
+def listed(part: list[Any]) -> Any:
+    """Return a list that indexes as an array; an empty one holds integers."""
+    made = np.asarray(part)
+    return made if made.size else made.astype(np.intp)
 
 
 def _plain_integer(part: Any) -> Any:

@@ -88,7 +88,7 @@ def can_cast(from_: Any, to: Any, /, casting: Any = "safe") -> bool:
 
 def isdtype(dtype: Any, kind: Any) -> bool:
     """Return True if a dtype is of a kind (array API standard)."""
-    return bool(np.isdtype(np.dtype(_dtype(dtype)), kind))
+    return bool(np.isdtype(_dtype(dtype), kind))
 
 
 def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:

@@ -90,7 +90,8 @@ def _in_a_block(target: Handle, where: Backend) -> bool:
 
 def _resident(operand: Any, where: Backend) -> Raw:
     if isinstance(operand, Handle):
-        return read(operand, where)
+        raw = read(operand, where)
+        return np.asarray(raw)[()] if where is HOST and isinstance(operand, kinds.scalar) else raw
     return operand if backend_of(operand) is where else lift(_on_host(operand), where)
 
 

@@ -11,7 +11,7 @@ from xpu._array import ndarray
 from xpu._gate import gate
 from xpu._hot import scalar_binary, scalar_reflected
 from xpu._taken import taken
-from xpu._wrap import PLAIN, kinds
+from xpu._wrap import PLAIN, kinds, wrap
 
 __all__ = ["scalar"]
 
@@ -64,6 +64,16 @@ class scalar(ndarray):
         at_hand = gate.open or (gate.ajar and isinstance(raw, np.generic))
         return raw if at_hand else np.asarray(taken(self))[()]
 
+    def copy(self, order: str = "C") -> scalar:
+        """Return itself: it does not change."""
+        return self
+
+    def __copy__(self) -> scalar:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> scalar:
+        return self
+
     def __bool__(self) -> bool:
         return bool(self._value())
 
@@ -105,9 +115,9 @@ class scalar(ndarray):
         return int(self._value().bit_count())
 
     @property
-    def numerator(self) -> int:
+    def numerator(self) -> scalar:
         """An integer itself."""
-        return int(self._value().numerator)
+        return wrap(self._value().numerator)  # type: ignore[no-any-return]
 
     @property
     def denominator(self) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from xpu._block import Handle, host_view, settle
+from xpu._block import Handle, home, host_view, settle, shaped
 from xpu._gate import gate
 
-__all__ = ["NUMBERS", "PLAIN", "enclose", "holds_none", "host_call", "kinds", "own", "wrap"]
+__all__ = ["NUMBERS", "PLAIN", "as_scalar", "enclose", "holds_none", "host_call", "kinds", "own", "wrap"]
 
 Raw = Any
 
@@ -162,6 +162,18 @@ def enclose(result: Any, inputs: list[Any]) -> Any:
 def wrap(raw: Raw) -> Any:
     """Wrap a raw array whose sharing is not known yet (see `xpu._block.Handle`)."""
     handle = kinds.new_scalar() if isinstance(raw, np.generic) else kinds.new_array()
+    handle._raw = raw
+    return handle
+
+
+def as_scalar(made: Any) -> Any:
+    """Return a scalar where something that only scalars went into made a 0-d array."""
+    if type(made) is not kinds.array or shaped(made).shape:
+        return made
+    handle = kinds.new_scalar()
+    raw, handle._home = made._raw, home(made)
+    if isinstance(raw, np.ndarray):
+        raw, handle._home = raw[()], None
     handle._raw = raw
     return handle
 

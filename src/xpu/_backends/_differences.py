@@ -86,7 +86,7 @@ def _saturated(value: Any, dtype: np.dtype[Any]) -> Any:
         return value
     limits = np.iinfo(dtype)
     real = np.nan_to_num(value.real.astype(np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf)
-    made = np.trunc(np.clip(real, float(limits.min), np.nextafter(float(limits.max), 0))).astype(dtype)
+    made = np.asarray(np.trunc(np.clip(real, float(limits.min), np.nextafter(float(limits.max), 0)))).astype(dtype)
     made[real >= float(limits.max)] = limits.max
     return made
 
@@ -105,6 +105,8 @@ def _take_along_axis(a: Any, indices: Any, axis: int | None = -1) -> Any:
 
 def _put(a: Any, ind: Any, v: Any, mode: str = "wrap") -> None:
     flat = np.asarray(ind).reshape(-1)
+    if mode == "clip":
+        flat = np.clip(flat, -a.size, a.size - 1)
     np.put(a, flat[::-1], np.resize(_saturated(np.asarray(v), a.dtype), flat.shape)[::-1], "wrap")
 
 

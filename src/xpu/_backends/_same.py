@@ -41,8 +41,8 @@ def as_numpy(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
         `function` itself where it never differs.
     """
     guard = _GUARDS.get(op.name)
-    if op.kind == "elementwise" and (op.name in _POINTWISE or getattr(op.host, "signature", "none") is None):
-        return _elementwise(function, guard)
+    if op.kind == "elementwise":
+        return _elementwise(op, function, guard)
     if guard is None:
         return function
 
@@ -56,37 +56,69 @@ def as_numpy(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
 
 # ----------------------------------------------------------------------------- order of elements
 
+# What is computed element by element besides ufuncs; other rows of that cost class look along axes.
+_EACH = frozenset({
+    "angle", "clip", "fix", "i0", "isclose", "isneginf", "isposinf", "nan_to_num", "round",
+    "sinc",
+})  # fmt: skip
+_LAYOUT_ASIDE = frozenset({"casting", "decimals", "dtype", "equal_nan", "nan", "neginf", "posinf", "atol", "rtol"})
 
-# Functions that work on each element alone, as ufuncs without a signature do. `diff`, `cross` or `outer`, priced as
-# elementwise functions are, do not: an axis means something to them.
-_POINTWISE = frozenset(
-    {"angle", "around", "clip", "fix", "i0", "iscomplex", "isclose", "isneginf", "isposinf", "isreal", "nan_to_num"}
-    | {"round", "sinc"}
-)
 
-
-def _elementwise(function: Callable[..., Any], guard: Guard | None) -> Callable[..., Any]:
-    """Keep Fortran order as NumPy does: CuPy's result of two Fortran-ordered arrays is in C order."""
+def _elementwise(op: Op, function: Callable[..., Any], guard: Guard | None) -> Callable[..., Any]:
+    """Lay results out as NumPy does: CuPy's are in C order where operands are in any other."""
+    each = op.name in _EACH or (isinstance(op.host, np.ufunc) and op.host.signature is None)
+    inputs = getattr(op.host, "nin", 3)
 
     def called(*args: Any, **kwargs: Any) -> Any:
         if kwargs.get("casting") == "unsafe":
             message = "casting='unsafe': conversions out of range differ"
             raise NotAsNumpy(message)
+        if kwargs.get("order", "K") not in ("K", None):
+            message = f"order={kwargs['order']!r}: the GPU library has one order"
+            raise NotAsNumpy(message)
         if guard is not None:
             guard(*args, **kwargs)
-        if not kwargs and _all_fortran(args):
-            made = function(*[a.T if _is_array(a) else a for a in args])
-            return tuple(m.T for m in made) if isinstance(made, tuple) else made.T
-        return function(*args, **kwargs)
+        order = _axis_order(args) if each and len(args) <= inputs and _LAYOUT_ASIDE.issuperset(kwargs) else None
+        if order is None:
+            return function(*args, **kwargs)
+        back = tuple(order.index(i) for i in range(len(order)))
+        made = function(*[_turned(a, order) for a in args], **kwargs)
+        return tuple(m.transpose(back) for m in made) if isinstance(made, tuple) else made.transpose(back)
 
     return called
 
 
-def _all_fortran(args: tuple[Any, ...]) -> bool:
+def _turned(value: Any, order: tuple[int, ...]) -> Any:
+    if not (_is_array(value) and value.ndim):
+        return value
+    return value[(None,) * (len(order) - value.ndim)].transpose(order)
+
+
+def _axis_order(args: tuple[Any, ...]) -> tuple[int, ...] | None:
+    """Return the axes from the slowest to the fastest in memory, as NumPy's iterator has them; None for C order.
+
+    An axis goes before a slower one only where all operands that stride along both agree (``npyiter``'s rule).
+    """
     arrays = [a for a in args if _is_array(a) and a.ndim]
-    return bool(arrays) and all(
-        a.flags.f_contiguous and not a.flags.c_contiguous and a.shape == arrays[0].shape for a in arrays
-    )
+    if all(a.flags.c_contiguous for a in arrays):
+        return None
+    ndim = max(a.ndim for a in arrays)
+    strides = [
+        (0,) * (ndim - a.ndim) + tuple(0 if n == 1 else abs(s) for n, s in zip(a.shape, a.strides, strict=True))
+        for a in arrays
+    ]
+    order = list(range(ndim))
+    for axis in reversed(range(ndim - 1)):
+        place = order.index(axis)
+        target = place
+        for other in range(place + 1, ndim):
+            pairs = [(s[axis], s[order[other]]) for s in strides if s[axis] and s[order[other]]]
+            if pairs and any(outer >= inner for outer, inner in pairs):
+                break
+            if pairs:
+                target = other
+        order.insert(target, order.pop(place))
+    return None if order == sorted(order) else tuple(order)
 
 
 # ----------------------------------------------------------------------------- indices
@@ -161,6 +193,9 @@ def _put(a: Raw, ind: Any, v: Any, mode: str = "raise") -> None:
     if _is_array(ind):
         if mode == "raise":
             _in_bounds(ind, a.size)
+        elif mode == "clip" and ind.size and bool((ind < 0).any()):  # NumPy's first element, CuPy's last ones
+            message = "a negative index is clipped"
+            raise NotAsNumpy(message)
         if _is_array(v) and v.size > 1:
             _no_repeats(ind % max(a.size, 1))
 
@@ -203,7 +238,10 @@ def _values_fit(value: Any, dtype: np.dtype[Any]) -> None:
         raise NotAsNumpy(message)
 
 
-def _cast(x: Raw, dtype: Any, *_: Any, **__: Any) -> None:
+def _cast(x: Raw, dtype: Any, order: str = "K", casting: str = "unsafe", *_: Any, **__: Any) -> None:
+    if casting != "unsafe" and not np.can_cast(x.dtype, dtype, casting):  # type: ignore[arg-type]
+        message = f"{x.dtype} does not cast to {dtype} under {casting!r}"
+        raise NotAsNumpy(message)
     _values_fit(x, np.dtype(dtype))
 
 

@@ -79,6 +79,7 @@ KEYWORDS: dict[str, frozenset[str]] = {
         "broadcast_arrays": "subok",
         "count_nonzero": "keepdims",
         "isin": "kind",
+        "linspace": "retstep",  # CuPy's step is an array, NumPy's a scalar
         "percentile": "weights",
         "quantile": "weights",
         "take": "mode",
