@@ -95,12 +95,13 @@ def cudnn_and_device():
         cudnn = load()
     except CudnnUnavailableError as error:
         return f"cuDNN cannot plan here: {error.reason}"
-    properties = device_properties(cudnn)
     try:
+        properties = device_properties(cudnn)
         build_plan(cudnn, make(), DEFAULT, properties=properties)
-    except CudnnRefusedError as error:
-        if "SUBLIBRARY_LOADING_FAILED" in error.reason:
-            return f"this cuDNN ({cudnn.backend_version()}) plans only where there is a driver: {error.reason}"
+    except (CudnnRefusedError, RuntimeError) as error:  # the frontend raises RuntimeError for the properties
+        reason = getattr(error, "reason", str(error))
+        if "SUBLIBRARY_LOADING_FAILED" in reason:
+            return f"this cuDNN ({cudnn.backend_version()}) plans only where there is a driver: {reason}"
         raise
     return cudnn, properties
 

@@ -138,6 +138,9 @@ def test_no_page_locked_memory_left(world, owner):
 
 def test_a_refused_copy_gives_its_buffer_back(world, owner):
     class Refusing(Root):
+        def __getitem__(self, key):
+            return self
+
         def set(self, host, stream):
             raise streams.CUDARuntimeError(700)
 
