@@ -109,7 +109,7 @@ def seconds(value: float) -> str:
 
 def size(nbytes: float) -> str:
     """Format a number of bytes with a fitting unit."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if nbytes >= scale:
             return f"{nbytes / scale:.3g} {unit}"
     return f"{nbytes:.0f} B"

@@ -27,6 +27,11 @@ from xpu.errors import XpuError, nearest, text
 __all__ = ["main"]
 
 
+def _rate(per_second: float) -> str:
+    """Format operations per second."""
+    return f"{per_second / 1e12:.3g} T/s" if per_second >= 1e12 else f"{per_second / 1e9:.3g} G/s"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -146,7 +151,7 @@ def print_devices() -> None:
             if processor is not None:
                 r = processor.classes[kind]
                 rates.append(
-                    [kind, role, seconds(r.latency), f"{size(r.bandwidth)}/s", f"{r.rate['f8'] / 1e9:.4g} G/s"]
+                    [kind, role, seconds(r.latency), f"{size(r.bandwidth)}/s", _rate(r.rate["f8"])]
                 )
     columns = ["cost class", "device", "latency", "bandwidth", "float64 rate"]
     show(Table(f"machine in force: {machine.name}", columns, rates, (2, 3, 4)))

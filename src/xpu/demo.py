@@ -13,6 +13,7 @@ from xpu._backends._pretend import PretendBackend
 from xpu._config import config
 from xpu._device import parse
 from xpu._profile import profile
+from xpu._tables import Table, aligned
 from xpu._trace import seconds, size
 
 __all__ = ["main", "photograph"]
@@ -80,8 +81,10 @@ def main(out: Path) -> int:
 
 def _longest(title: str, record: profile, rows: int = 8) -> str:
     """Return the operations that took longest, with the reason for their place."""
-    lines = [f"{title} ({len(record.events)} operations; the {rows} that took longest)"]
-    lines.append(f"{'op':14} {'device':10} {'calls':>6} {'time':>10} {'moved':>9}  why")
-    for op, device, calls, _, actual, moved, reason in record.rows()[:rows]:
-        lines.append(f"{op:14} {device:10} {calls:6d} {seconds(actual):>10} {size(moved):>9}  {reason}")
-    return "\n".join(lines)
+    heading = f"{title} ({len(record.events)} operations; the {rows} that took longest)"
+    cells = [
+        (op, device, str(calls), seconds(actual), size(moved), reason)
+        for op, device, calls, _, actual, moved, reason in record.rows()[:rows]
+    ]
+    columns = ("op", "device", "calls", "time", "moved", "why")
+    return "\n".join([heading, *aligned(Table(heading, columns, cells, (2, 3, 4)))])
