@@ -200,11 +200,13 @@ def weigh(
             kept = tuple(o.lead for o in operands)
             return Decision(*settled, cpu_seconds, accelerator_seconds, (down, up), kept)
     # What the call would gain by having the operands of one side on the other is shared out among them by bytes.
-    # The transfers of the other side's operands are part of what the call costs as things are.
+    # The transfers of the other side's operands are part of what the call costs as things are. Where operands hold a
+    # call on the accelerator whose last result was needed on the host, they answer for what that result lost.
     gain = cpu_seconds - accelerator_seconds
+    lost = policy.ahead if policy.ahead < 0.0 < gain and not up else 0.0
     up_share = (gain + down) / up_bytes if up_bytes else 0.0
-    down_share = (gain - up) / down_bytes if down_bytes else 0.0
-    up_earned = down_earned = 0.0
+    down_share = (gain + lost - up) / down_bytes if down_bytes else 0.0
+    up_earned = down_earned = up_left = down_left = 0.0
     leads = []
     for nbytes, on_host, on_accelerator, lead, _ in operands:
         if on_host is on_accelerator or not nbytes:
@@ -213,12 +215,17 @@ def weigh(
         lead += (up_share if on_host else down_share) * nbytes
         # Clamped to one transfer either way: more would let an old lead outweigh a new phase.
         upward, downward = up_latency + nbytes / up_rate, down_latency + nbytes / down_rate
-        lead = upward if lead > upward else -downward if lead < -downward else lead
-        leads.append(lead)
+        kept = upward if lead > upward else -downward if lead < -downward else lead
+        leads.append(kept)
         if on_host:
-            up_earned += lead
+            up_earned += kept
+            up_left += lead - kept
         else:
-            down_earned -= lead
+            down_earned -= kept
+            down_left += lead - kept
+    if (up_left or down_left) and len(operands) > 1:
+        up_earned += _spill(operands, leads, up_left, machine, on_host=True)
+        down_earned -= _spill(operands, leads, down_left, machine, on_host=False)
     # What a move still has to earn: its transfer less what the accounts have paid. With operands on both sides this
     # call's transfers are compared as they are, so only earlier calls count.
     owed = (down - down_paid, up - up_paid) if down and up else (down - down_earned, up - up_earned)
@@ -230,6 +237,19 @@ def weigh(
         if other != device:
             device, reason = other, _WANTED[other]
     return Decision(device, reason, cpu_seconds, accelerator_seconds, (down, up), tuple(leads))
+
+
+def _spill(operands: Sequence[Operand], leads: list[float], left: float, machine: Machine, *, on_host: bool) -> float:
+    """Credit what did not fit into one account to the other operands of its side; return how much fitted there."""
+    spilt = 0.0
+    for i, o in enumerate(operands):
+        if left and o.nbytes and o.on_host is on_host and o.on_accelerator is not on_host:
+            most, least = machine.to_device.seconds(o.nbytes), -machine.to_host.seconds(o.nbytes)
+            lead = min(most, max(least, leads[i] + left))
+            left -= lead - leads[i]
+            spilt += lead - leads[i]
+            leads[i] = lead
+    return spilt
 
 
 def _after_gap(operands: Sequence[Operand], machine: Machine) -> tuple[float, ...]:

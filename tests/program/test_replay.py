@@ -51,6 +51,16 @@ def test_transfers_are_counted_once_per_version():
     assert replay(program, H200, Always("cpu")).bytes_moved == 0
 
 
+def test_a_matrix_a_vector_and_a_product_go_home_together(programs):
+    machine, program = shipped("rtx4060-laptop"), programs[3]  # moving any one of them home alone costs more
+    found = replay(program, machine, Xpu())
+    best = minimum_cut(program, machine).seconds
+    either = min(replay(program, machine, Always(device)).seconds for device in ("cpu", "accelerator"))
+    assert found.seconds <= 1.10 * best
+    assert found.seconds < either
+    assert found.devices[200:400] == ("cpu",) * 200
+
+
 def test_a_postponed_constant_is_made_where_it_is_used():
     zeros = Step(WORK, results=(0,), postponed=True)
     program = Program("p", (Storage(LARGE),), (zeros, Step(WORK, (Use(0, LARGE),))))

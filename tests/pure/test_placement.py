@@ -11,7 +11,7 @@ from xpu._accounts import Memory, born, pay_read, settle
 from xpu._curve import Curve
 from xpu._machine import from_dict, load, profile_names, shipped
 from xpu._op import Work
-from xpu._placement import Operand, Policy, decide
+from xpu._placement import Operand, Policy, decide, weigh
 from xpu.errors import MachineFileError
 
 H200 = shipped("h200")
@@ -208,6 +208,47 @@ def test_what_the_last_result_of_such_a_call_gained_is_part_of_the_price():
     assert decide(cheap, both, H200, Policy(ahead=1.0, gap="no such function")).device == "cpu"
     back = decide(elementwise(10**5), [Operand(8 * 10**5, True, True)], H200, Policy(ahead=-1.0))
     assert (back.device, back.reason) == ("cpu", "the last result of such a call was needed on the host")
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 10**7), st.booleans(), st.floats(-1, 1)), min_size=1, max_size=4),
+    st.floats(-1e-2, 1e-2),
+)
+def test_what_does_not_fit_into_one_account_goes_to_the_others(drawn, gain):
+    machine = shipped("rtx4060-laptop")
+    operands = []
+    for nbytes, on_host, share in drawn:
+        most, least = machine.to_device.seconds(nbytes), machine.to_host.seconds(nbytes)
+        operands.append((host if on_host else device)(nbytes, share * (most if share > 0 else least)))
+    found = weigh(1.0 + gain, 1.0, operands, machine, Policy())
+    down, up = found.transfer_seconds
+    for on_host, credit in ((True, gain + down), (False, gain - up)):
+        mine = [(o, lead) for o, lead in zip(operands, found.leads, strict=True) if o.on_host is on_host]
+        room = 0.0
+        for o, lead in mine:
+            most, least = machine.to_device.seconds(o.nbytes), -machine.to_host.seconds(o.nbytes)
+            assert least * (1 + 1e-9) <= lead <= most * (1 + 1e-9)
+            room += (most if credit > 0 else least) - o.lead
+        if mine:
+            expected = min(credit, room) if credit > 0 else max(credit, room)
+            assert sum(lead - o.lead for o, lead in mine) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+def test_a_matrix_answers_for_what_the_products_it_keeps_on_the_accelerator_lose():
+    machine, matrix = shipped("rtx4060-laptop"), device(180_000)
+    wanted = Policy(ahead=-1e-5)  # the last product was needed on the host
+    lead, calls = machine.to_device.seconds(matrix.nbytes), 0
+    while lead > -machine.to_host.seconds(matrix.nbytes):
+        found = weigh(21e-6, 18e-6, [matrix._replace(lead=lead)], machine, wanted)
+        assert found.leads[0] < lead
+        lead, calls = found.leads[0], calls + 1
+    assert 5 < calls < 40
+    assert weigh(21e-6, 18e-6, [matrix._replace(lead=lead)], machine, wanted).device == "cpu"
+    # Without such a loss it stays: the product is faster where the matrix is.
+    assert weigh(21e-6, 18e-6, [matrix], machine, Policy()).leads[0] > 0
+    # What is on the host already answers for nothing.
+    above = weigh(21e-6, 18e-6, [host(180_000)], machine, wanted).leads
+    assert above == weigh(21e-6, 18e-6, [host(180_000)], machine, Policy()).leads
 
 
 def test_a_call_that_only_the_host_can_run_counts_against_the_accelerator():
