@@ -207,6 +207,7 @@ def weigh(
     up_share = (gain + down) / up_bytes if up_bytes else 0.0
     down_share = (gain + lost - up) / down_bytes if down_bytes else 0.0
     up_earned = down_earned = up_left = down_left = 0.0
+    room = False  # in some account
     leads = []
     for nbytes, on_host, on_accelerator, lead, _ in operands:
         if on_host is on_accelerator or not nbytes:
@@ -215,16 +216,21 @@ def weigh(
         lead += (up_share if on_host else down_share) * nbytes
         # Clamped to one transfer either way: more would let an old lead outweigh a new phase.
         upward, downward = up_latency + nbytes / up_rate, down_latency + nbytes / down_rate
-        kept = upward if lead > upward else -downward if lead < -downward else lead
-        leads.append(kept)
+        fits = upward if lead > upward else -downward if lead < -downward else lead
+        leads.append(fits)
         if on_host:
-            up_earned += kept
-            up_left += lead - kept
+            up_earned += fits
         else:
-            down_earned -= kept
-            down_left += lead - kept
-    if (up_left or down_left) and len(operands) > 1:
+            down_earned -= fits
+        if fits == lead:
+            room = True
+        elif on_host:
+            up_left += lead - fits
+        else:
+            down_left += lead - fits
+    if room and up_left:
         up_earned += _spill(operands, leads, up_left, machine, on_host=True)
+    if room and down_left:
         down_earned -= _spill(operands, leads, down_left, machine, on_host=False)
     # What a move still has to earn: its transfer less what the accounts have paid. With operands on both sides this
     # call's transfers are compared as they are, so only earlier calls count.

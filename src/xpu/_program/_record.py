@@ -78,11 +78,7 @@ class Recording(Recorder):
 
     def storage_of(self, operand: Any) -> int | None:
         """Return the index of the storage that an array lies in, if the program has met it."""
-        for holder in _holders(operand):
-            found = self._numbers.get(id(holder))
-            if found is not None and found[0]() is holder:
-                return found[1]
-        return None
+        return self._number(_holders(operand))
 
     # ------------------------------------------------------------------------- what dispatch tells
 
@@ -138,19 +134,27 @@ class Recording(Recorder):
 
     def _met(self, operand: Any) -> int:
         """Return the number of the storage an operand lies in, giving it one at the first meeting."""
-        found = self.storage_of(operand)
+        holders = _holders(operand)
+        found = self._number(holders)
         if found is None:
             return self._new(operand, Storage(_allocated(operand), _where(operand), _anchored(operand)))
-        self._name(operand, found)
+        self._name(holders, found)
         return found
 
     def _new(self, operand: Any, storage: Storage) -> int:
         self._storages.append(storage)
-        self._name(operand, len(self._storages) - 1)
+        self._name(_holders(operand), len(self._storages) - 1)
         return len(self._storages) - 1
 
-    def _name(self, operand: Any, number: int) -> None:
-        for holder in _holders(operand):
+    def _number(self, holders: list[Any]) -> int | None:
+        for holder in holders:
+            found = self._numbers.get(id(holder))
+            if found is not None and found[0]() is holder:
+                return found[1]
+        return None
+
+    def _name(self, holders: list[Any], number: int) -> None:
+        for holder in holders:
             key = id(holder)
             found = self._numbers.get(key)
             if found is None or found[1] != number or found[0]() is not holder:
