@@ -16,9 +16,9 @@ from xpu._calibrate._card import link, time_on_card, with_warmup
 from xpu._calibrate._fit import Sample, Series, doubtful, fit, knots, quieter, settled
 from xpu._calibrate._host import _held, time_probe
 from xpu._calibrate._probes import probes, values
-from xpu._calibrate._roofline import Point, Streams, fitted
+from xpu._calibrate._roofline import Point, Roofline, Streams, fitted
 from xpu._calibrate._steps import Step, perform
-from xpu._calibrate._timing import CalibrationError, Clock
+from xpu._calibrate._timing import CalibrationError, Clock, Timed
 from xpu._curve import Curve
 from xpu._machine import shipped
 from xpu._op import OPS, Work
@@ -374,6 +374,26 @@ def test_samples_at_the_best_pace_are_preferred(monkeypatch):
         world.now += 1e-4 if world.factor > 1 else 2e-4
 
     assert clock.measure(call).seconds == pytest.approx(2e-4)
+
+
+def test_of_several_looks_a_low_one_at_rest_counts():
+    clock = Clock(best=1e-6)
+    looks = [Timed(s * 1e-6, 1e-6) for s in (5, 2, 3, 9)]
+    assert clock.typical(looks) == 3e-6
+    assert clock.typical([*looks, Timed(1e-7, 2e-6)]) == 3e-6  # the core was not its own
+    assert clock.typical([Timed(7e-6, 2e-6)]) == 7e-6
+
+
+def test_what_numpy_writes_in_python_is_slowed_by_memory_later_on():
+    points = [Point(float(n), 8.0 * n, 0.0, 1e-5 + 8e-10 * n) for n in (1, 1000, 30_000, 120_000)]
+    plain = fitted(points, CACHES, 2.0)
+    assert plain.times == 1.0  # in the cache it looks like arithmetic
+    slowed = plain.by_temporaries(points[-1], CACHES)
+    for p in points:
+        assert slowed.seconds(*p[:3], CACHES) == pytest.approx(plain.seconds(*p[:3], CACHES))
+    assert slowed.seconds(1e7, 8e7, 0.0, CACHES) > 2 * plain.seconds(1e7, 8e7, 0.0, CACHES)
+    slow = Roofline(1e-5, 1e-7, 1.0, 2.0)  # no traffic takes that long
+    assert slow.by_temporaries(points[-1], CACHES) == slow
 
 
 def test_of_two_rounds_the_one_at_the_better_pace_counts():

@@ -82,6 +82,8 @@ def _better(one: Sample, other: Sample) -> Sample:
 
 
 # Time grows with the elements alone: the curve may be carried on to sizes that were not timed.
+_AT_RANDOM = frozenset({"take", "take_along_axis", "put", "searchsorted", "interp"})  # through memory
+_TEMPORARIES = 1.1  # bytes held at once over those counted: from there on there are temporaries
 _LINEAR = frozenset({"elementwise", "reduction", "scan", "copy", "gather", "sort"})
 # Their time depends on the luck of their pivots.
 _SELECTIONS = frozenset({"partition", "argpartition", "median", "nanmedian", "percentile", "nanpercentile", "quantile"})
@@ -162,7 +164,8 @@ def _points(series: Series, times: Sequence[float]) -> list[Point]:
 
 
 def _model(series: Series, points: Sequence[Point], streams: Streams) -> Roofline:
-    return fitted(points, streams, series.held, series.held > 1.1 or series.kind == "gather")
+    found = fitted(points, streams, series.held, series.op in _AT_RANDOM)
+    return found.by_temporaries(points[-1], streams) if series.held > _TEMPORARIES else found
 
 
 def doubtful(series: Series, streams: Streams | None) -> bool:

@@ -74,7 +74,7 @@ def time_probe(probe: Probe, clock: Clock, *, far: bool = False) -> Series:
     longest = _LONGEST_OF.get(probe.op.kind, _LONGEST * _SHARE.get(probe.code, 0.25))
     if far:
         longest *= _FAR.get(probe.op.kind, 1.0)
-    spent, held = 0.0, 1.0
+    spent, held, counted = 0.0, 1.0, 0
     for size in probe.sizes:
         enough = longest if size > _LEARNT or max(probe.sizes) <= _LEARNT else max(longest, _LONGEST)
         if _expected(samples, size) > 2 * enough:
@@ -86,13 +86,15 @@ def time_probe(probe: Probe, clock: Clock, *, far: bool = False) -> Series:
             result = function(*args)
             seconds, pace = clock.measure(lambda a=args, w=work: run(function, a, _NONE, w))  # type: ignore[misc]
         read = sum(a.nbytes for a in arrays)
-        if size > 1 and held == 1.0 and not isinstance(function, np.ufunc):
-            held = _held(function, args) / max(1, read + written(result))
+        counted = read + written(result)
         samples.append(Sample(size, work.ops, work.bytes, read, written(result), seconds, pace))
         spent += _CALLS * seconds
         if seconds > enough or spent > max(_ENOUGH, 5 * longest):
             break
-    return Series(probe.op.name, probe.op.kind, probe.code, samples, max(1.0, held))
+    if samples and not isinstance(function, np.ufunc):  # of the largest: buffers of a fixed size count for nothing
+        with np.errstate(all="ignore"):
+            held = max(1.0, _held(function, args) / max(1, counted))
+    return Series(probe.op.name, probe.op.kind, probe.code, samples, held)
 
 
 def _held(function: Callable[..., Any], args: tuple[Any, ...]) -> int:
@@ -126,7 +128,7 @@ class Loops:
         self._found: dict[tuple[str, int], list[Timed]] = {}
 
     def run(self) -> None:
-        """Time a broadcast sum and reductions along the last axis; of several rounds at rest the median counts."""
+        """Time a broadcast sum and reductions along the last axis; of several rounds at rest a low one counts."""
         for width in _WIDTHS:
             rows, row = values((_ELEMENTS // width, width), "f4"), values(width, "f4")
             for kind, ufunc in (("elementwise", np.add), ("less", np.less)):
@@ -159,7 +161,7 @@ class Memory:
         self._found: dict[tuple[bool, int], list[Timed]] = {}
 
     def run(self) -> None:
-        """Time every size; of several rounds at rest the median counts: neighbours use the same caches at times."""
+        """Time every size; of several rounds at rest a low one counts: neighbours use the same caches at times."""
         for total in (8, *STREAM_BYTES):
             for writes in (False, True):
                 data = self._data[: max(1, total // (16 if writes else 8))]

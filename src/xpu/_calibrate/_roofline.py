@@ -19,6 +19,7 @@ __all__ = ["Point", "Roofline", "Streams", "fitted", "shaped"]
 
 _TIMES = (0.5, 2.0)  # the traffic of one pass, over that of the streams
 _PASSES = 6.0  # so many times that for what goes through memory more than once, or at random
+_MOSTLY = 0.75
 _DOUBT = 0.2  # the samples have to speak this clearly for traffic other than the streams'
 _BETWEEN = 8  # knots per piece between two samples
 _BEYOND = 6  # doublings past the last one
@@ -62,6 +63,16 @@ class Roofline(NamedTuple):
         """Predict one call."""
         memory = self.times * streams.seconds(self.reach * read, self.reach * written)
         return self.latency + max(self.rate * ops, memory)
+
+    def by_temporaries(self, last: Point, streams: Streams) -> Roofline:
+        """Return what it is if most of what looks like arithmetic is traffic of temporaries, still in a cache.
+
+        Samples in a cache cannot tell the two apart; what NumPy writes in Python as a row of vector loops is slowed
+        by memory later on as each of them is. Arithmetic that takes longer than any such traffic stays arithmetic.
+        """
+        traffic = streams.seconds(self.reach * last.read, self.reach * last.written)
+        times = self.rate * last.ops / traffic if traffic else 0.0
+        return self._replace(times=max(self.times, _MOSTLY * times)) if times <= _TIMES[1] * _PASSES else self
 
 
 def fitted(points: Sequence[Point], streams: Streams, reach: float = 1.0, passes: bool = False) -> Roofline:
