@@ -391,7 +391,7 @@ def test_what_numpy_writes_in_python_is_slowed_by_memory_later_on():
     slowed = plain.by_temporaries(points[-1], CACHES)
     for p in points:
         assert slowed.seconds(*p[:3], CACHES) == pytest.approx(plain.seconds(*p[:3], CACHES))
-    assert slowed.seconds(1e7, 8e7, 0.0, CACHES) > 2 * plain.seconds(1e7, 8e7, 0.0, CACHES)
+    assert slowed.seconds(1e7, 8e7, 0.0, CACHES) > 1.8 * plain.seconds(1e7, 8e7, 0.0, CACHES)
     slow = Roofline(1e-5, 1e-7, 1.0, 2.0)  # no traffic takes that long
     assert slow.by_temporaries(points[-1], CACHES) == slow
 
