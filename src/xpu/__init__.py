@@ -24,7 +24,7 @@ from numpy import (
     uint16, uint32, uint64, uintc, uintp, ulong, ulonglong, unsignedinteger, ushort, void,
 )
 
-from xpu import errors, linalg
+from xpu import _warned, errors, linalg  # noqa: F401  # `_warned` is at work from here on
 from xpu._array import ndarray
 from xpu._scalar import scalar
 from xpu._backends import (
@@ -192,9 +192,19 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_LATE[name]), name)
     if name in _NUMPYS_OWN:
         return getattr(numpy, name)
-    hint = "" if name.startswith("_") else errors.nearest(name, __all__)
+    hint = "" if name.startswith("_") else _gone(name) or errors.nearest(name, __all__)
     message = f"module 'xpu' has no attribute {name!r}. {hint}"
     raise AttributeError(message.rstrip(), name=name)
+
+
+def _gone(name: str) -> str:
+    """Return what NumPy says of a name that it once had, such as ``np.float``."""
+    try:
+        getattr(numpy, name)
+    except AttributeError as error:
+        before, _, after = str(error).partition(f"has no attribute {name!r}")
+        return after.lstrip(".\n") if before.startswith("module") else before
+    return ""
 
 
 def __dir__() -> list[str]:

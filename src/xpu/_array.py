@@ -10,65 +10,49 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from xpu._array_class import Arrays
 from xpu._backends import HOST, backend
-from xpu._block import View, anchor, devices_of, home, host_view, read, settle, shared
+from xpu._block import View, anchor, devices_of, home, read, settle, shared
 from xpu._config import current
 from xpu._device import CPU, Device, parse
+from xpu._exports import held_by_a_library_alone
 from xpu._flags import Flags
 from xpu._gate import gate
-from xpu._hot import binary, elements, follow, get_item, in_place, power, reflected, set_item, transposed, unary
+from xpu._hot import (  # fmt: skip
+    binary,
+    elements,
+    follow,
+    get_item,
+    in_place,
+    power,
+    power_in_place,
+    reflected,
+    set_item,
+    transposed,
+    unary,
+)
 from xpu._interop import array_function, array_ufunc
 from xpu._methods import Methods
 from xpu._op import host_only
 from xpu._ops import creation, rest
 from xpu._ops import elementwise as ew
+from xpu._parents import holder, holder_of_block
 from xpu._taken import taken
-from xpu._wrap import kinds, own, wrap
+from xpu._wrap import kinds, wrap
 from xpu.errors import text
 
 __all__ = ["ndarray"]
 
-class _Arrays(type):
-    """Lets NumPy's own arrays count as arrays: libraries hand them out, and scripts ask."""
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """NumPy's constructor; xpu itself makes handles by `kinds.new_array`, which is faster."""
-        if any("__new__" in c.__dict__ or "__init__" in c.__dict__ for c in cls.__mro__[:-1]):  # a user's subclass
-            return type.__call__(cls, *args, **kwargs)
-        made = _constructed(*args, **kwargs)
-        return made if cls is kinds.array else made.view(cls)
-
-    def __instancecheck__(cls, instance: Any) -> bool:
-        kind = type(instance)
-        if cls is kinds.array:  # a scalar is none, as in NumPy
-            return isinstance(instance, np.ndarray) or (cls in kind.__mro__ and kinds.scalar not in kind.__mro__)
-        return type.__instancecheck__(cls, instance)
-
-    def __subclasscheck__(cls, subclass: type) -> bool:
-        return type.__subclasscheck__(cls, subclass) or (cls is kinds.array and issubclass(subclass, np.ndarray))
-
-
-def _constructed(
-    shape: Any, dtype: Any = float, buffer: Any = None, offset: int = 0, strides: Any = None, order: Any = None
-) -> ndarray:
-    """Return a new array, or one over the memory of a buffer."""
-    raw: Any = np.ndarray(shape, dtype, buffer, offset, strides, order)
-    if buffer is None:
-        return own(raw, scalar=False)  # type: ignore[no-any-return]
-    made: ndarray = kinds.new_array()
-    settle(made, host_view(raw, anchored=True))
-    return made
-
-
-class ndarray(Methods, metaclass=_Arrays):
+class ndarray(Methods, metaclass=Arrays):
     """An n-dimensional array whose bytes are on the host, on a GPU, or on both.
 
     It is made by the functions of this package (`array`, `zeros`, ...); calling the class is NumPy's
     low-level constructor. Attributes and methods are NumPy's; `device` and `to_device` are the array
     API standard's.
 
-    A subclass is an array wherever an array is taken, and what is computed from it is a plain `ndarray`:
-    `view(Subclass)` alone makes instances, calls ``__array_finalize__`` and shares the memory.
+    A class derived from it is one of NumPy's: it stays on the host, with all that NumPy does for subclasses, and
+    shares memory with the array it is a view of.
 
     Parameters
     ----------
@@ -172,7 +156,8 @@ class ndarray(Methods, metaclass=_Arrays):
         ghost = np.lib.stride_tricks.as_strided(np.empty(1, meta.dtype), meta.shape, meta.strides)
         if getattr(meta, "readonly", False) or isinstance(self, kinds.scalar):
             ghost.flags.writeable = False
-        return Flags(ghost.flags, self.base is None, self.setflags)
+        view = home(self)
+        return Flags(ghost.flags, view is None or not view.derived, self.setflags)
 
     @property
     def device(self) -> Device:
@@ -194,6 +179,9 @@ class ndarray(Methods, metaclass=_Arrays):
             view = home(self)
             if view is None or not view.derived:
                 return None
+            known = holder_of_block(view.block)
+            if known is not None:
+                return known  # type: ignore[no-any-return]
             whole: ndarray = kinds.new_array()
             count = view.block.nbytes // max(view.itemsize, 1)
             shown = View(view.block, (count,), (view.itemsize,), view.dtype, 0, readonly=view.readonly)
@@ -201,7 +189,10 @@ class ndarray(Methods, metaclass=_Arrays):
             settle(whole, shown)
             return whole
         found = getattr(self._raw, "base", None)
-        return wrap(found) if isinstance(found, np.ndarray) else None
+        if not isinstance(found, np.ndarray):
+            return None
+        known = holder(found)
+        return wrap(found) if known is None else known  # type: ignore[no-any-return]
 
     T = property(transposed, doc="The transpose, a view.")
 
@@ -293,10 +284,12 @@ class ndarray(Methods, metaclass=_Arrays):
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
-        """The host's replica, read-only: what Pillow and others look for before `__array__`."""
+        """The host's replica, read-only where others hold the array: what NumPy looks for before `__array__`."""
         if isinstance(self, kinds.scalar):
             message = "a scalar has no memory to show"
             raise AttributeError(message)
+        if held_by_a_library_alone(self):
+            return {**anchor(self).__array_interface__, "strides": self.strides}
         if not gate.open and not host_only(self.dtype):
             shared(self).block.ensure(HOST)  # the whole block, for its memory outlives this call
         shown = taken(self).view()
@@ -359,12 +352,12 @@ class ndarray(Methods, metaclass=_Arrays):
         """Return one element as a Python scalar."""
         return taken(self).item(*args)
 
+    def __bytes__(self) -> bytes:
+        return taken(self).tobytes()  # type: ignore[no-any-return]
+
     def tolist(self) -> Any:
         """Return nested lists of Python scalars."""
         return taken(self).tolist()
-
-    def __bytes__(self) -> bytes:
-        return taken(self).tobytes()  # type: ignore[no-any-return]
 
     def __bool__(self) -> bool:
         return bool(taken(self))
@@ -450,7 +443,7 @@ class ndarray(Methods, metaclass=_Arrays):
     __itruediv__ = in_place(ew.divide)
     __ifloordiv__ = in_place(ew.floor_divide)
     __imod__ = in_place(ew.remainder)
-    __ipow__ = in_place(ew.power)
+    __ipow__ = power_in_place(ew.power)
     __iand__ = in_place(ew.bitwise_and)
     __ior__ = in_place(ew.bitwise_or)
     __ixor__ = in_place(ew.bitwise_xor)

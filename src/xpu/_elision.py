@@ -20,7 +20,7 @@ from weakref import getweakrefcount
 
 import numpy as np
 
-__all__ = ["LARGE", "elided", "elided_alone", "raised"]
+__all__ = ["COUNTS", "LARGE", "elided", "elided_alone", "raised"]
 
 LARGE = 1 << 18
 
@@ -32,7 +32,7 @@ _JUMPS = frozenset({*hasjrel, *hasjabs})
 
 # Reference counts mean this up to CPython 3.13: from 3.14 on the stack only borrows variables, and
 # without the interpreter lock another thread may take a reference at any time.
-_COUNTS = (
+COUNTS = (
     sys.implementation.name == "cpython"
     and sys.version_info < (3, 14)
     and getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -64,7 +64,7 @@ class _Probe:
 # One for every name and stack on the way. A debugger or profiler that watches this import holds frames, and so more;
 # what is counted then means nothing later.
 _EXPECTED = (5, 4)
-_LEFT = _EXPECTED if _COUNTS and _Probe() + None == _EXPECTED else (0, 0)
+_LEFT = _EXPECTED if COUNTS and _Probe() + None == _EXPECTED else (0, 0)
 _RIGHT = (_LEFT[0], _LEFT[1] - 1)  # the method holds its own array only
 
 

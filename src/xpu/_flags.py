@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Flags"]
+from xpu._block import Handle, View, anchor, settle, shared
+
+__all__ = ["Flags", "forbid_writing"]
 
 _SETTABLE = {"WRITEABLE": "write", "W": "write", "ALIGNED": "align", "A": "align"}
+
+
+def forbid_writing(handle: Handle) -> None:
+    """Make an array read-only where it is: nothing moves, and the array may move later."""
+    view = shared(handle)
+    if view.block.anchored:
+        anchor(handle).setflags(write=False)
+        return
+    shown = View(view.block, view.shape, view.strides, view.dtype, view.offset, readonly=True)
+    shown.derived = view.derived
+    settle(handle, shown)
 
 
 class Flags:

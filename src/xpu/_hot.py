@@ -22,12 +22,13 @@ from xpu._interop import listed, read_index
 from xpu._ops import rest
 from xpu._ops._make import Function, UFunc
 from xpu._short import TOO_MUCH, assign_of_few_bytes, at_hand, of_few_bytes, window, write_of_few_bytes
+from xpu._subclass import Subclassed
 from xpu._taken import taken
 from xpu._wrap import NUMBERS, PLAIN, enclose, holds_none, kinds, wrap
 
 __all__ = [
-    "binary", "elements", "follow", "get_item", "in_place", "method", "power", "reflected", "scalar_binary",
-    "scalar_reflected", "set_item", "transposed", "unary",
+    "binary", "elements", "follow", "get_item", "in_place", "method", "power", "power_in_place", "reflected",
+    "scalar_binary", "scalar_reflected", "set_item", "transposed", "unary",
 ]  # fmt: skip
 
 _array: Any = None  # `ndarray`
@@ -96,7 +97,7 @@ def reflected(ufunc: UFunc) -> Callable[[Any, Any], Any]:
 
     def method(self: Any, other: Any) -> Any:
         if _plain is None or type(other) not in _numbers:
-            return ufunc(other, self) if _takes(other) else NotImplemented
+            return ufunc(other, self) if _takes(other) or _wraps(other) else NotImplemented
         raw = self._raw
         if raw.nbytes >= LARGE:
             result = elided(host, self, other, swapped=True)
@@ -154,6 +155,22 @@ def power(ufunc: UFunc) -> Callable[[Any, Any], Any]:
         elif type(other) not in _numbers:
             return _elsewhere(ufunc, self, other)
         return wrap(raw**other)
+
+    return method
+
+
+def power_in_place(ufunc: UFunc) -> Callable[[Any, Any], Any]:
+    """Make ``x **= y``, with the same knowledge of squares and roots."""
+
+    def method(self: Any, other: Any) -> Any:
+        if _plain is not None and (type(other) in _numbers or type(other) in kinds.both):
+            raw = self._raw
+            raw **= other._raw if isinstance(other, Handle) else other
+            return self
+        if not _takes(other):
+            return NotImplemented
+        ufunc(self, other, out=self)
+        return self
 
     return method
 
@@ -228,24 +245,33 @@ def scalar_reflected(
 
 def _elsewhere(ufunc: UFunc, x: Any, other: Any) -> Any:
     """Run an operator while the gate is not open, or on operands of other types."""
+    if isinstance(x, Subclassed):
+        return x._raw  # an unbound method, called on a user's class: it raises
     if gate.ajar and (type(other) in kinds.both or type(other) in _numbers):
         made = of_few_bytes(ufunc.op, x, other)
         if made is not TOO_MUCH:
             return made
         return call(ufunc.op, (x, other), {})
-    return ufunc(x, other) if _takes(other) else NotImplemented
+    takes = _takes(other) or (ufunc.op.name == "equal" and _wraps(other))
+    return ufunc(x, other) if takes else NotImplemented
 
 
 def _takes(other: Any) -> bool:
     """Defer to types that want to handle us themselves (NumPy's own rule, NEP 13)."""
     if isinstance(other, (Handle, np.ndarray)):
-        return not isinstance(other, np.ma.MaskedArray)
+        return not isinstance(other, (np.ma.MaskedArray, Subclassed))
     override = getattr(type(other), "__array_ufunc__", _ABSENT)
     if override is not _ABSENT:
         return override is not None
     if isinstance(other, np.generic) or getattr(other, "__array_priority__", 0.0) <= 0.0:  # NumPy's array has zero
         return True
     return backend_of(other) is not None
+
+
+def _wraps(other: Any) -> bool:
+    """PyTorch's tensors, which left the operator to us: NumPy computes and their ``__array_wrap__`` makes a tensor."""
+    kind = type(other)
+    return hasattr(kind, "__array_wrap__") and hasattr(kind, "__array__") and not hasattr(kind, "__array_ufunc__")
 
 
 # ----------------------------------------------------------------------------- views and indexing

@@ -18,6 +18,7 @@ from xpu._wrap import host_call, kinds, own
 
 __all__ = ["array_function", "array_ufunc", "listed", "read_index"]
 
+_CONVERTERS = frozenset({np.atleast_1d, np.atleast_2d, np.atleast_3d})
 _BASIC = (int, slice, type(Ellipsis), type(None), np.integer)
 
 
@@ -82,7 +83,13 @@ def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: d
 
 
 def array_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """NEP 18: ``numpy.sum(x)`` with an xpu array runs xpu's function, or NumPy's on host values."""
+    """NEP 18: ``numpy.sum(x)`` with an xpu array runs xpu's function, or NumPy's on host values.
+
+    What converts gives NumPy's arrays, as ``numpy.asarray`` does: SciPy hands what a user's function returned to C
+    code by ``numpy.atleast_1d``.
+    """
+    if func in _CONVERTERS:
+        return func(*[np.array(x) if isinstance(x, Handle) else x for x in args])
     if gate.open:
         return host_call(func, args, kwargs)
     path = f"{func.__module__}.{func.__name__}".removeprefix("numpy").lstrip(".")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from xpu._block import Handle, anchor, home, shaped
+from xpu._flags import forbid_writing
 from xpu._gate import gate
 from xpu._hot import method
 from xpu._ops import creation, rest
@@ -34,20 +35,6 @@ _view = method(rest.dtype_view, "view", "Return the same bytes as another dtype.
 
 def _is_class(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, (Handle, np.ndarray))
-
-
-def _as_class(view: Any, kind: type[Handle], parent: Any) -> Any:
-    """Return the view as an instance of a class of arrays."""
-    if kind is type(view):
-        return view
-    made: Any = object.__new__(kind)
-    made._raw = view._raw
-    if hasattr(view, "_home"):
-        made._home = view._home
-    finalize = getattr(made, "__array_finalize__", None)
-    if finalize is not None:
-        finalize(parent)
-    return made
 
 
 class Methods(Handle):
@@ -102,8 +89,7 @@ class Methods(Handle):
         if _is_class(dtype):
             dtype, type = None, dtype
         if type is None or issubclass(type, Handle):
-            made = _view(self) if dtype is None else _view(self, dtype)
-            return made if type is None else _as_class(made, type, self)
+            return _view(self) if dtype is None else _view(self, dtype)
         host = anchor(self)  # NumPy's own subclasses, such as `recarray`, live on the host
         return host.view(type=type) if dtype is None else host.view(dtype, type)
 
@@ -145,5 +131,8 @@ class Methods(Handle):
         rest.item_set(rest.field_view(self, dtype, offset), ..., value)
 
     def setflags(self, write: bool | None = None, align: bool | None = None, uic: bool | None = None) -> None:
-        """Set memory flags; the array stays on the host from then on."""
+        """Set memory flags; what is not only ``write=False`` keeps the array on the host from then on."""
+        if gate.accelerated and write is not None and not write and align is None and uic is None:
+            forbid_writing(self)
+            return
         anchor(self).setflags(write=write, align=align, uic=uic)

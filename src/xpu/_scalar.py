@@ -19,6 +19,20 @@ __all__ = ["scalar"]
 _SEQUENCES = (list, tuple, str, bytes, bytearray)
 
 
+def _met(python: Any, otherwise: Any) -> Any:
+    """Meet arrays of other libraries as NumPy's scalar does: to a tensor or a data frame it is a number."""
+
+    def method(self: Any, other: Any) -> Any:
+        foreign = hasattr(type(other), "__array_priority__") and not isinstance(other, (ndarray, np.generic))
+        return python(self._value(), other) if foreign else otherwise(self, other)
+
+    return method
+
+
+def _swapped(python: Any) -> Any:
+    return lambda mine, other: python(other, mine)
+
+
 def _multiplied(self: Any, other: Any) -> Any:
     """Multiply by anything but a plain number; a sequence is repeated, as NumPy's integers do."""
     return self._value() * other if isinstance(other, _SEQUENCES) else ndarray.__mul__(self, other)
@@ -128,36 +142,36 @@ class scalar(ndarray):
         message = f"'numpy.{type(self._value()).__name__}' object does not support item assignment"
         raise TypeError(message)
 
-    __add__ = scalar_binary(operator.add, ndarray.__add__)
-    __sub__ = scalar_binary(operator.sub, ndarray.__sub__)
-    __mul__ = scalar_binary(operator.mul, _multiplied)
-    __truediv__ = scalar_binary(operator.truediv, ndarray.__truediv__)
-    __floordiv__ = scalar_binary(operator.floordiv, ndarray.__floordiv__)
-    __mod__ = scalar_binary(operator.mod, ndarray.__mod__)
-    __pow__ = scalar_binary(operator.pow, ndarray.__pow__)
-    __and__ = scalar_binary(operator.and_, ndarray.__and__)
-    __or__ = scalar_binary(operator.or_, ndarray.__or__)  # type: ignore[arg-type]
-    __xor__ = scalar_binary(operator.xor, ndarray.__xor__)
-    __lshift__ = scalar_binary(operator.lshift, ndarray.__lshift__)
-    __rshift__ = scalar_binary(operator.rshift, ndarray.__rshift__)
-    __radd__ = scalar_reflected(operator.add, ndarray.__radd__)
-    __rsub__ = scalar_reflected(operator.sub, ndarray.__rsub__)
-    __rmul__ = scalar_reflected(operator.mul, _multiplying)
-    __rtruediv__ = scalar_reflected(operator.truediv, ndarray.__rtruediv__)
-    __rfloordiv__ = scalar_reflected(operator.floordiv, ndarray.__rfloordiv__)
-    __rmod__ = scalar_reflected(operator.mod, ndarray.__rmod__)
-    __rpow__ = scalar_reflected(operator.pow, ndarray.__rpow__)
-    __rand__ = scalar_reflected(operator.and_, ndarray.__rand__)
-    __ror__ = scalar_reflected(operator.or_, ndarray.__ror__)  # type: ignore[arg-type]
-    __rxor__ = scalar_reflected(operator.xor, ndarray.__rxor__)
-    __rlshift__ = scalar_reflected(operator.lshift, ndarray.__rlshift__)
-    __rrshift__ = scalar_reflected(operator.rshift, ndarray.__rrshift__)
-    __lt__ = scalar_binary(operator.lt, ndarray.__lt__)
-    __le__ = scalar_binary(operator.le, ndarray.__le__)
-    __gt__ = scalar_binary(operator.gt, ndarray.__gt__)
-    __ge__ = scalar_binary(operator.ge, ndarray.__ge__)
-    __eq__ = scalar_binary(operator.eq, ndarray.__eq__)  # type: ignore[arg-type]
-    __ne__ = scalar_binary(operator.ne, ndarray.__ne__)  # type: ignore[arg-type]
+    __add__ = scalar_binary(operator.add, _met(operator.add, ndarray.__add__))
+    __sub__ = scalar_binary(operator.sub, _met(operator.sub, ndarray.__sub__))
+    __mul__ = scalar_binary(operator.mul, _met(operator.mul, _multiplied))
+    __truediv__ = scalar_binary(operator.truediv, _met(operator.truediv, ndarray.__truediv__))
+    __floordiv__ = scalar_binary(operator.floordiv, _met(operator.floordiv, ndarray.__floordiv__))
+    __mod__ = scalar_binary(operator.mod, _met(operator.mod, ndarray.__mod__))
+    __pow__ = scalar_binary(operator.pow, _met(operator.pow, ndarray.__pow__))
+    __and__ = scalar_binary(operator.and_, _met(operator.and_, ndarray.__and__))
+    __or__ = scalar_binary(operator.or_, _met(operator.or_, ndarray.__or__))
+    __xor__ = scalar_binary(operator.xor, _met(operator.xor, ndarray.__xor__))
+    __lshift__ = scalar_binary(operator.lshift, _met(operator.lshift, ndarray.__lshift__))
+    __rshift__ = scalar_binary(operator.rshift, _met(operator.rshift, ndarray.__rshift__))
+    __radd__ = scalar_reflected(operator.add, _met(_swapped(operator.add), ndarray.__radd__))
+    __rsub__ = scalar_reflected(operator.sub, _met(_swapped(operator.sub), ndarray.__rsub__))
+    __rmul__ = scalar_reflected(operator.mul, _met(_swapped(operator.mul), _multiplying))
+    __rtruediv__ = scalar_reflected(operator.truediv, _met(_swapped(operator.truediv), ndarray.__rtruediv__))
+    __rfloordiv__ = scalar_reflected(operator.floordiv, _met(_swapped(operator.floordiv), ndarray.__rfloordiv__))
+    __rmod__ = scalar_reflected(operator.mod, _met(_swapped(operator.mod), ndarray.__rmod__))
+    __rpow__ = scalar_reflected(operator.pow, _met(_swapped(operator.pow), ndarray.__rpow__))
+    __rand__ = scalar_reflected(operator.and_, _met(_swapped(operator.and_), ndarray.__rand__))
+    __ror__ = scalar_reflected(operator.or_, _met(_swapped(operator.or_), ndarray.__ror__))
+    __rxor__ = scalar_reflected(operator.xor, _met(_swapped(operator.xor), ndarray.__rxor__))
+    __rlshift__ = scalar_reflected(operator.lshift, _met(_swapped(operator.lshift), ndarray.__rlshift__))
+    __rrshift__ = scalar_reflected(operator.rshift, _met(_swapped(operator.rshift), ndarray.__rrshift__))
+    __lt__ = scalar_binary(operator.lt, _met(operator.lt, ndarray.__lt__))
+    __le__ = scalar_binary(operator.le, _met(operator.le, ndarray.__le__))
+    __gt__ = scalar_binary(operator.gt, _met(operator.gt, ndarray.__gt__))
+    __ge__ = scalar_binary(operator.ge, _met(operator.ge, ndarray.__ge__))
+    __eq__ = scalar_binary(operator.eq, _met(operator.eq, ndarray.__eq__))
+    __ne__ = scalar_binary(operator.ne, _met(operator.ne, ndarray.__ne__))
     __iadd__ = __add__
     __isub__ = __sub__
     __imul__ = __mul__

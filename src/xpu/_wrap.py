@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from xpu._backends._numpy import run_here
 from xpu._block import Handle, home, host_view, settle, shaped
 from xpu._gate import gate
 
@@ -119,7 +120,7 @@ def _host_call(host: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     inputs: list[Any] = []
     raw_args = [_bare(a, inputs) for a in args]
     raw_kwargs = {k: _bare(v, inputs) for k, v in kwargs.items()} if kwargs else kwargs
-    return enclose(host(*raw_args, **raw_kwargs), inputs)
+    return enclose(run_here(host, raw_args, raw_kwargs), inputs)
 
 
 def _bare(value: Any, inputs: list[Any]) -> Any:

@@ -117,6 +117,9 @@ class _Stream:
     def __repr__(self) -> str:
         return repr(self._made)
 
+    def __str__(self) -> str:
+        return str(self._made)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self._made)
 

@@ -61,14 +61,22 @@ def _mapped_import(name: str, globals: Any = None, locals: Any = None, fromlist:
             return importlib.import_module(f"xpu.{rest}") if rest in _OURS else real
         return _SCIPY
     target = importlib.import_module("xpu")
-    if not fromlist:
-        return target
     found: Any = target
-    for part in name.split(".")[1:]:
-        found = getattr(found, part, None)
-        if found is None:  # a corner of NumPy that xpu leaves alone
-            return importlib.import_module(name)
-    return found
+    path = first
+    for part in rest.split(".") if rest else ():
+        path = f"{path}.{part}"
+        found = _submodule(found, path, part)
+    for part in fromlist or ():
+        if f"{path}.{part}" in sys.modules:
+            _submodule(found, f"{path}.{part}", part)
+    return found if fromlist else target
+
+
+def _submodule(parent: Any, path: str, name: str) -> Any:
+    """Return xpu's module of that name; a corner of NumPy that xpu leaves alone is bound there, as imports do."""
+    if getattr(parent, name, None) is None and isinstance(sys.modules[path], ModuleType):
+        parent.__dict__[name] = sys.modules[path]
+    return getattr(parent, name)
 
 
 class _Loader(importlib.machinery.SourceFileLoader):

@@ -73,25 +73,6 @@ def test_the_constructor_shares_a_buffer():
         xpu.ndarray()
 
 
-class Named(xpu.ndarray):
-    def __array_finalize__(self, parent):
-        self.name = getattr(parent, "name", "unnamed")
-
-
-def test_a_subclass_is_made_by_view_and_gives_plain_arrays(device):
-    x = xpu.arange(5000.0)
-    named = x.view(Named)
-    assert type(named) is Named
-    assert named.name == "unnamed"
-    named[0] = 7.0
-    assert x[0] == 7.0
-    assert type(named + 1) is xpu.ndarray
-    assert type(named.view(xpu.ndarray)) is xpu.ndarray
-    assert isinstance(named, xpu.ndarray)
-    assert type(Named((2, 3))) is Named
-    assert type(x.astype(np.int32).view(np.recarray)) is np.recarray
-
-
 def test_shared_memory_is_seen_where_the_bytes_are(device):
     x = xpu.arange(6000.0) * 1
     v, w = x[::2], x[1::2]
@@ -125,3 +106,54 @@ def test_json_takes_what_python_calls_a_float():
     with pytest.raises(TypeError, match="float64 is not JSON"):
         json.dumps(xpu.ones(2).sum())
     assert json.dumps(xpu.ones(2).sum(), default=float) == "2.0"
+
+
+def test_writing_can_be_forbidden_where_the_bytes_are(device):
+    x = xpu.arange(5000.0) * 1
+    whole = x[:]
+    with xpu.profile() as p:
+        x.flags.writeable = False
+        assert not x.flags.writeable
+        assert not x[1:].flags["WRITEABLE"]
+    assert p.bytes_moved == 0
+    view = x[:10]
+    for write in (
+        lambda: x.__setitem__(0, 1.0),
+        lambda: view.__setitem__(0, 1.0),
+        lambda: x.__iadd__(1.0),
+        lambda: x.fill(2.0),
+        lambda: xpu.add(whole, 1.0, out=x),
+        lambda: x.sort(),
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            write()
+    whole[0] = 3.0
+    assert x[0] == 3.0
+    with xpu.profile() as p:
+        y = x + 1
+    assert (y[0], p.events[-1].device) == (4.0, "cpu" if device == "cpu" else "pretend:0")
+    x.setflags(write=True)
+    x[0] = 5.0
+    assert whole[0] == 5.0
+    x.flags["W"] = False
+    with pytest.raises(ValueError, match="read-only"):
+        x[0] = 6.0
+    assert x.flags == x.flags
+    assert "WRITEABLE : False" in repr(x.flags)
+
+
+def test_the_base_of_a_view_is_the_array_itself(device):
+    x = xpu.arange(6000.0) * 1
+    v = x[::2]
+    with xpu.profile() as p:
+        assert v.base is x
+        assert v[1:].base is x
+        assert x.base is None
+    assert p.bytes_moved == 0
+    assert (x * 2)[1:].base.tolist() == (x * 2).tolist()
+
+
+def test_bytes_are_those_of_the_memory(device):
+    assert bytes(xpu.arange(3)) == np.arange(3).tobytes()
+    assert bytes(xpu.arange(3, dtype=np.uint8)) == b"\x00\x01\x02"
+    assert bytes(xpu.arange(3.0).sum()) == bytes(np.arange(3.0).sum())

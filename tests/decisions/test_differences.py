@@ -90,6 +90,17 @@ def test_an_index_out_of_bounds_raises(name, bad):
         READS[name](xpu, a, i)
 
 
+@pytest.mark.parametrize("bad", [5, -6])
+def test_a_single_index_out_of_bounds_raises(bad):
+    a = xpu.arange(5.0)
+    calls = [lambda: xpu.take(a, bad), lambda: xpu.put(a, bad, 1.0), lambda: a.put(bad, 1.0)]
+    calls.append(lambda: xpu.delete(a, bad))
+    for call in calls:
+        with pytest.raises(IndexError, match="out of bounds"):
+            call()
+    assert a.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
 @pytest.mark.parametrize("name", READS)
 def test_an_index_in_bounds_stays_on_the_device(name):
     expected, got, device, _ = _run(READS[name], np.arange(5.0), [0, -5, 4])
@@ -212,6 +223,41 @@ def test_fortran_order_is_kept(f):
 
 
 # --- what NumPy refuses
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda xp, x: xp.diff(x),
+        lambda xp, x: xp.diff(x, 1, 0),
+        lambda xp, x: xp.ediff1d(x),
+        lambda xp, x: xp.cross(x, x[::-1]),
+        lambda xp, x: xp.linalg.cross(x, x[::-1]),
+        lambda xp, x: xp.gradient(x)[0],
+    ],
+    ids=["diff", "diff along 0", "ediff1d", "cross", "linalg.cross", "gradient"],
+)
+@pytest.mark.parametrize("shape", [(3, 4), (3, 3)])
+def test_functions_that_know_axes_do_not_care_for_the_order_in_memory(f, shape):
+    x = np.arange(float(np.prod(shape))).reshape(shape) ** 2
+    expected, got, device, _ = _run(lambda xp, x: f(xp, x.T), x)
+    _same(expected, got)
+    assert device == "pretend:0"
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int8", "uint16"])
+def test_an_index_of_a_small_type_reaches_every_element(kind):
+    table, last = np.arange(256.0 if kind == "uint8" else 100.0), 255 if kind == "uint8" else 99
+    places = np.array([0, 1, last], kind)
+
+    def write(xp, table, places):
+        table[places] = xp.asarray([5.0, 6.0, 7.0])
+        xp.put(table, places, xp.asarray([8.0, 9.0, 10.0]))
+        return table[places] + xp.take(table, places)
+
+    expected, got, device, _ = _run(write, table, places)
+    _same(expected, got)
+    assert device == "pretend:0"
 
 
 def test_a_negative_power_of_integers_raises():

@@ -41,3 +41,14 @@ def test_what_numpy_says_of_a_mixture_xpu_says(x):
         np.ones(3) + torch.ones(3)
     with pytest.raises(TypeError):
         xpu.ones(3) + torch.ones(3)
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
+def test_a_tensor_before_an_array_gives_a_tensor_as_numpy_does():
+    for make in (np.ones, xpu.ones):
+        for made in (torch.ones(3) + make(3), torch.ones(3) / make(3), torch.ones(3) == make(3)):
+            assert isinstance(made, torch.Tensor)
+        assert (torch.ones(3) + make(3)).dtype == torch.float64
+        # A scalar is a number to a tensor, from both sides.
+        assert (make(3).sum() * torch.ones(3)).dtype == torch.float32
+        assert (torch.ones(3) * make(3).sum()).tolist() == [3.0, 3.0, 3.0]

@@ -43,7 +43,9 @@ def _in_c_order(made: Any) -> Any:
 
 def _wrapped(index: Any, length: int) -> Any:
     """An index out of bounds comes round to the other end."""
-    return index % length if isinstance(index, np.ndarray) and index.dtype.kind in "iu" and length else index
+    if not (isinstance(index, np.ndarray) and index.dtype.kind in "iu" and length):
+        return index
+    return index.astype(np.intp) % length
 
 
 def _wrapped_key(x: np.ndarray[Any, Any], key: Any) -> Any:

@@ -124,8 +124,14 @@ def _axis_order(args: tuple[Any, ...]) -> tuple[int, ...] | None:
 # ----------------------------------------------------------------------------- indices
 
 
+def _wide(index: Raw) -> Raw:
+    """Small integer types cannot hold a length to compare and compute with."""
+    return index if index.dtype.itemsize == np.dtype(np.intp).itemsize else index.astype(np.intp)
+
+
 def _in_bounds(index: Raw, length: int) -> None:
     """CuPy wraps an index that is out of bounds; NumPy raises."""
+    index = _wide(index)
     if index.size and bool(((index < -length) | (index >= length)).any()):
         message = f"an index is out of bounds for {length} elements"
         raise NotAsNumpy(message)
@@ -175,13 +181,19 @@ def _set(x: Raw, key: Any, value: Any) -> None:
     if found and _is_array(value) and value.size > 1:
         linear = 0
         for part, length in found:
-            linear = linear * length + part % length
+            linear = linear * length + _wide(part) % length
         _no_repeats(linear)
 
 
 def _take(a: Raw, indices: Any, axis: int | None = None, **_: Any) -> None:
+    indices = _index(indices)
     if _is_array(indices):
         _in_bounds(indices, a.size if axis is None else a.shape[axis])
+
+
+def _index(value: Any) -> Any:
+    """A single index is looked at on the host."""
+    return np.asarray(value) if isinstance(value, int) else value
 
 
 def _take_along(a: Raw, indices: Raw, axis: int | None = -1) -> None:
@@ -190,6 +202,7 @@ def _take_along(a: Raw, indices: Raw, axis: int | None = -1) -> None:
 
 def _put(a: Raw, ind: Any, v: Any, mode: str = "raise") -> None:
     _values_fit(v, a.dtype)
+    ind = _index(ind)
     if _is_array(ind):
         if mode == "raise":
             _in_bounds(ind, a.size)
@@ -197,7 +210,7 @@ def _put(a: Raw, ind: Any, v: Any, mode: str = "raise") -> None:
             message = "a negative index is clipped"
             raise NotAsNumpy(message)
         if _is_array(v) and v.size > 1:
-            _no_repeats(ind % max(a.size, 1))
+            _no_repeats(_wide(ind) % max(a.size, 1))
 
 
 def _put_along(arr: Raw, indices: Raw, values: Any, axis: int | None) -> None:
@@ -206,7 +219,8 @@ def _put_along(arr: Raw, indices: Raw, values: Any, axis: int | None) -> None:
     _in_bounds(indices, length)
     if not (_is_array(values) and values.size > 1 and indices.size > 1):
         return
-    ordered = (indices % length).reshape(-1).copy() if axis is None else (indices % length).swapaxes(axis, -1).copy()
+    places = _wide(indices) % length
+    ordered = places.reshape(-1).copy() if axis is None else places.swapaxes(axis, -1).copy()
     ordered.sort(axis=-1)
     if bool((ordered[..., 1:] == ordered[..., :-1]).any()):
         message = "an element is written more than once"
@@ -214,6 +228,7 @@ def _put_along(arr: Raw, indices: Raw, values: Any, axis: int | None) -> None:
 
 
 def _delete(arr: Raw, obj: Any, axis: int | None = None) -> None:
+    obj = _index(obj)
     if _is_array(obj) and obj.dtype.kind in "iu":
         _in_bounds(obj, arr.size if axis is None else arr.shape[axis])
 

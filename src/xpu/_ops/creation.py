@@ -13,6 +13,7 @@ import numpy as np
 
 from xpu._backends import HOST, Backend, accelerator, backend, backend_of
 from xpu._backends._lost import lose, lost
+from xpu._backends._numpy import run_here
 from xpu._block import (
     Handle,
     devices_of,
@@ -32,6 +33,7 @@ from xpu._dispatch import call, unborn
 from xpu._gate import gate
 from xpu._op import OPS, POSTPONED, POSTPONED_BYTES, host_only
 from xpu._ops._make import Function, function, view
+from xpu._subclass import Subclassed
 from xpu._taken import taken
 from xpu._transfer import lower
 from xpu._wrap import NUMBERS, enclose, host_call, kinds, own, wrap
@@ -257,7 +259,7 @@ def asarray(
         if kind is kinds.array and dtype is None and order is None and not copy:
             return obj
         if (kind is list or kind is tuple or kind in NUMBERS) and copy is not False:
-            return wrap(np.array(obj, dtype, order=order or "K"))
+            return wrap(run_here(np.array, (obj, dtype), {"order": order or "K"}))
     if device is not None:
         made = asarray(obj, dtype, order, copy=copy)
         if copy is not False:
@@ -269,6 +271,9 @@ def asarray(
         return made
     if isinstance(obj, Handle):
         return _from_handle(obj, dtype, order, copy)
+    if isinstance(obj, Subclassed) and copy is None:
+        shown = obj.view(kinds.array)  # a class derived from xpu's: its memory is known to stay on the host
+        return shown if dtype is None and order is None else asarray(shown, dtype, order)
     where = backend_of(obj)
     if where is not None and where is not HOST:
         raw = obj if copy is False else where.compact(obj)
@@ -280,8 +285,8 @@ def asarray(
         settle(made, host_view(raw, anchored=True))
         return made
     if copy is None and not isinstance(obj, (np.ndarray, np.generic)) and hasattr(type(obj), "__array__"):
-        obj = np.asarray(obj)  # asked for a copy itself, an older `__array__` warns
-    raw = np.array(obj, dtype, order=order or "K", copy=True)
+        obj = run_here(np.asarray, (obj,), {})  # asked for a copy itself, an older `__array__` warns
+    raw = run_here(np.array, (obj, dtype), {"order": order or "K", "copy": True})
     if raw.base is not None and not gate.open:
         raw = raw.copy(order="K")
     return wrap(raw) if gate.open else _where_forced(own(raw, scalar=False), raw.dtype)
@@ -334,6 +339,8 @@ def array(
     >>> xpu.array([[1, 2], [3, 4]]).shape
     (2, 2)
     """
+    if subok and device is None and _of_a_subclass(obj):
+        return np.array(obj, dtype, copy=copy, order=order, subok=True, ndmin=ndmin)
     made = asarray(obj, dtype, order, device=device, copy=copy)
     missing = ndmin - made.ndim
     return made.reshape((1,) * missing + made.shape) if missing > 0 else made
@@ -342,8 +349,14 @@ def array(
 def asanyarray(
     obj: Any, /, dtype: Any = None, order: Any = None, *, device: Any = None, copy: bool | None = None, like: Any = None
 ) -> Any:
-    """As `asarray`: xpu has no array subclasses to let pass."""
+    """As `asarray`, but NumPy's subclasses (matrices, masked and record arrays, a user's own) pass as they are."""
+    if device is None and _of_a_subclass(obj):
+        return np.asanyarray(obj, dtype, order, copy=copy)
     return asarray(obj, dtype, order, device=device, copy=copy)
+
+
+def _of_a_subclass(obj: Any) -> bool:
+    return isinstance(obj, np.ndarray) and type(obj) is not np.ndarray and backend_of(obj) is HOST
 
 
 def ascontiguousarray(obj: Any, /, dtype: Any = None, *, like: Any = None) -> Any:
