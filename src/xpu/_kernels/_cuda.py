@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from xpu._kernels._code import host_twin, mutates_arguments
+from xpu._kernels._numba import with_compiled_callees
 
-__all__ = ["kernel", "translatable", "twin"]
+__all__ = ["kernel", "numba_twin", "translatable", "twin"]
 
 Raw = Any
 
@@ -180,12 +181,18 @@ def _by_numba(f: Any, inputs: tuple[np.dtype[Any], ...], result: np.dtype[Any]) 
     cupy: Any = importlib.import_module("cupy")
     numba: Any = importlib.import_module("numba")
     signature = numba.from_dtype(result)(*(numba.from_dtype(d) for d in inputs))
-    made = numba.vectorize([signature], target="cuda")(host_twin(f))
+    made = numba.vectorize([signature], target="cuda")(numba_twin(f))
 
     def run(*args: Raw) -> Raw:
         return cupy.asarray(made(*(cupy.asarray(a) for a in args)))
 
     return run
+
+
+def numba_twin(f: Any) -> Any:
+    """Return a copy of a scalar function that numba's CUDA compiler takes: what it calls are device functions."""
+    cuda: Any = importlib.import_module("numba.cuda")
+    return with_compiled_callees(host_twin(f), cuda.jit(device=True))
 
 
 def _why_not_whole(f: Any) -> str:

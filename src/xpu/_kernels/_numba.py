@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["compiled", "widened"]
+__all__ = ["compiled", "widened", "with_compiled_callees"]
 
 
 def widened(seen: np.dtype[Any], inferred: np.dtype[Any]) -> np.dtype[Any]:
@@ -69,7 +69,7 @@ def compiled(
         return None, f"numba does not import ({error})"
     try:
         types = tuple(numba.from_dtype(d) for d in inputs)
-        inner = numba.njit(error_model="numpy")(_with_compiled_callees(f, numba))
+        inner = numba.njit(error_model="numpy")(with_compiled_callees(f, numba.njit(error_model="numpy")))
         inner.compile(types)
         if not fixed:
             inferred = np.dtype(support.as_dtype(inner.overloads[types].signature.return_type))
@@ -80,14 +80,14 @@ def compiled(
         return None, f"numba refuses it ({type(error).__name__}: {lines[0]})"
 
 
-def _with_compiled_callees(f: Any, numba: Any) -> Any:
-    """The Python functions that it calls have to be compiled too (the twin's scope is ours to change)."""
+def with_compiled_callees(f: Any, compiler: Callable[[Any], Any]) -> Any:
+    """Compile the Python functions that a twin calls (its scope is ours to change), and return the twin."""
     scope = f.__globals__
     for name, value in list(scope.items()):
         if callable(value) and hasattr(value, "__code__") and value is not f:
-            scope[name] = numba.njit(error_model="numpy")(_with_compiled_callees(value, numba))
+            scope[name] = compiler(with_compiled_callees(value, compiler))
     for cell in f.__closure__ or ():
         value = cell.cell_contents
         if callable(value) and hasattr(value, "__code__"):
-            cell.cell_contents = numba.njit(error_model="numpy")(_with_compiled_callees(value, numba))
+            cell.cell_contents = compiler(with_compiled_callees(value, compiler))
     return f
