@@ -53,7 +53,7 @@ class scalar(ndarray):
     >>> import xpu
     >>> s = xpu.arange(4).sum()
     >>> f"{s:03d}", s == 6, [10, 20, 30, 40, 50, 60, 70][s]
-    ('006', True, 70)
+    ('006', np.True_, 70)
     """
 
     __slots__ = ()

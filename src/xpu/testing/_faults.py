@@ -56,7 +56,8 @@ class faults:
     Examples
     --------
     >>> import xpu
-    >>> with xpu.testing.faults(out_of_memory=9) as injected, xpu.config(device="pretend"):
+    >>> settings = {"device": "pretend", "on_fallback": "allow"}
+    >>> with xpu.testing.faults(out_of_memory=9) as injected, xpu.config(**settings):
     ...     total = float((xpu.ones(4) + 1).sum())
     >>> total, len(injected.raised) > 0
     (8.0, True)
