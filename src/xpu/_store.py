@@ -40,7 +40,7 @@ def saved(named: Mapping[str, str]) -> Machine | None:
         if machine.extra.get("identity") != dict(named):
             problem = f"{path}: field 'extra.identity' is {machine.extra.get('identity')!r}, not this machine's"
             raise MachineFileError(text("machine", problem, "Run `xpu calibrate`."))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (MachineFileError, OSError) as error:
         remedy = "It is set aside; run `xpu calibrate` to replace it."

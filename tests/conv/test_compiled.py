@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -194,3 +195,58 @@ def test_a_first_call_takes_another_engine_while_kernels_are_compiled() -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", FIRST], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["True; its kernels are not compiled yet; 576.0", "True; True"]
+
+
+# As where neither the package's folder, nor HOME, nor NUMBA_CACHE_DIR can be written: root may write anywhere.
+UNWRITABLE = """
+import numba.core.caching
+def refuse(self):
+    raise PermissionError(13, "Permission denied")
+numba.core.caching._CacheLocator.ensure_cache_path = refuse
+import numpy, xpu
+from xpu.conv import _background
+x, w = numpy.ones((1, 64, 56, 56), "f4"), numpy.ones((64, 64, 3, 3), "f4")
+print(float(xpu.nn.conv2d(x, w, padding=1)[0, 0, 5, 5]), _background.wait(), sep="; ")
+print(dict(xpu.nn.plan_conv(x, w, padding=1).refused)["compiled"])
+print(float(xpu.nn.conv2d(x, w, padding=1)[0, 0, 5, 5]))
+print(float(xpu.signal.convolve2d(x[0, 0], w[0, 0], "same")[5, 5]))
+with xpu.config(autotune=True):
+    print(float(xpu.signal.convolve(numpy.ones(10**5, "f4"), numpy.ones(101, "f4"), "same")[500]))
+"""
+
+
+def test_all_works_where_nothing_can_be_written() -> None:
+    nowhere = {"HOME": "/nowhere", "NUMBA_CACHE_DIR": "/dev/null/numba", "XPU_CACHE_DIR": "/dev/null/xpu"}
+    environment = {**os.environ, **nowhere}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", UNWRITABLE], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "576.0; False"
+    assert lines[1].endswith("Set NUMBA_CACHE_DIR to one that can be written")
+    numpy.testing.assert_allclose([float(line) for line in lines[2:]], [576.0, 9.0, 101.0], rtol=1e-5)
+
+
+DAMAGED = """
+import pickle
+import numba.core.caching
+def damaged(self):
+    return pickle.loads(b"\\x80\\x05")
+numba.core.caching.IndexDataCacheFile._load_index = damaged
+import numpy, xpu
+from xpu.conv import _background
+x, w = numpy.ones((1, 64, 56, 56), "f4"), numpy.ones((64, 64, 3, 3), "f4")
+print(float(xpu.nn.conv2d(x, w, padding=1)[0, 0, 5, 5]), _background.wait(), sep="; ")
+print(dict(xpu.nn.plan_conv(x, w, padding=1).refused)["compiled"])
+"""
+
+
+def test_kernels_that_were_damaged_on_the_disk_are_done_without() -> None:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", DAMAGED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    assert done.stdout.splitlines()[0] == "576.0; False"
+    assert "cannot be read" in done.stdout
+    assert "Delete the files *.nbi" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from xpu._nn import _rows as rows
@@ -307,6 +308,9 @@ def batch_norm(
             problem = f"{name} has shape {shape_of(part)}, x of shape {shape} ({layout}) has {channels} channels"
             raise ValueError(text("nn.batch_norm", problem, "Give one value per channel."))
     if training:
+        if channels and math.prod(shape) == channels:
+            problem = f"x of shape {shape} has one value per channel, whose variance is 0, and training is True"
+            raise ValueError(text("nn.batch_norm", problem, "Give more values, or training=False."))
         return rows.normalise_training(given, *parts, momentum=momentum, eps=eps, layout=layout)
     if parts[0] is None or parts[1] is None:
         problem = "running_mean or running_var is None and training is False"

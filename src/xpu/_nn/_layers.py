@@ -59,10 +59,11 @@ def _windows(
         if 2 * p > k:
             problem = f"padding={pads} is more than half of kernel_size={kernels}"
             raise ConvShapeError(text(name, problem, "Pad less or take a larger kernel."))
-        if length + 2 * p < d * (k - 1) + 1:
+        made.append(_Window(length, k, s, p, d, ceil_mode))
+        # With ceil_mode a window may reach behind the padding, as PyTorch's does.
+        if made[-1].count < 1:
             problem = f"kernel_size={kernels} (dilation {spreads}) is larger than x of shape {shape} padded by {pads}"
             raise ConvShapeError(text(name, problem, "Pad more or take a smaller kernel."))
-        made.append(_Window(length, k, s, p, d, ceil_mode))
     return made
 
 
@@ -152,9 +153,12 @@ def softmax(x: Raw, *, axis: Any = -1) -> Raw:
     """Return exponentials that sum to one along an axis; the largest element is taken out first."""
     space = _namespace(x)
     wide = x.astype(np.float32) if x.dtype.itemsize == 2 else x
-    made = wide - wide.max(axis=axis, keepdims=True)
-    space.exp(made, out=made)
-    made /= made.sum(axis=axis, keepdims=True)
+    if not x.size:
+        return x.copy()
+    with np.errstate(invalid="ignore"):  # of two infinities, whose exponentials are NaN, as PyTorch says
+        made = wide - wide.max(axis=axis, keepdims=True)
+        space.exp(made, out=made)
+        made /= made.sum(axis=axis, keepdims=True)
     return made.astype(x.dtype, copy=False)
 
 
@@ -189,6 +193,8 @@ def normalise_training(
     layout: str = "NCHW",
 ) -> Raw:
     """Normalise by the batch's own mean and variance, and move the running ones towards them."""
+    if not x.size:
+        return x.copy()  # as in PyTorch the running ones stay
     axes = tuple(range(x.ndim - 1)) if layout == "NHWC" else (0, *range(2, x.ndim))
     wide = x.astype(np.float32) if x.dtype.itemsize == 2 else x
     mean, var = wide.mean(axis=axes), wide.var(axis=axes)

@@ -15,6 +15,7 @@ from scipy import ndimage, signal
 
 from xpu import conv
 from xpu._config import current
+from xpu.errors import text
 
 __all__ = [
     "convolve",
@@ -176,6 +177,7 @@ def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> A
 def convolve2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0) -> Any:
     """As `scipy.signal.convolve2d`."""
     a, b = np.asarray(in1), np.asarray(in2)
+    _refuse_empty("signal.convolve2d", a, b, boundary)
     made = _filtered2d(a, b, mode, boundary, fillvalue) if a.ndim == 2 and _ours(a, b, mode) else None
     return signal.convolve2d(a, b, mode, boundary, fillvalue) if made is None else made
 
@@ -195,9 +197,17 @@ def _filtered2d(a: Array, b: Array, mode: str, boundary: Any, fillvalue: Any) ->
     return fast(wide, b, "valid")
 
 
+def _refuse_empty(name: str, a: Array, b: Array, boundary: Any) -> None:
+    """Refuse what ends the process in SciPy 1.17: there is no element that a boundary could repeat."""
+    if not (a.size and b.size) and isinstance(boundary, str) and _BOUNDARIES.get(boundary, "constant") != "constant":
+        problem = f"in1 has shape {a.shape}, in2 {b.shape}: boundary={boundary!r} has no element to repeat"
+        raise ValueError(text(name, problem, "Give arrays with elements, or boundary='fill'."))
+
+
 def correlate2d(in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0) -> Any:
     """As `scipy.signal.correlate2d`."""
     a, b = np.asarray(in1), np.asarray(in2)
+    _refuse_empty("signal.correlate2d", a, b, boundary)
     made = None
     # "same" is centred otherwise than `convolve2d` centres it where the kernel is even.
     if a.ndim == 2 and _ours(a, b, mode) and (mode != "same" or all(n % 2 for n in b.shape)):

@@ -146,7 +146,7 @@ def correlate(
     made = _all_axes(input, weights, output, mode, cval, origin, axes, flip=False)
     if made is not None:
         return made
-    return ndimage.correlate(input, weights, output, mode, cval, origin, **_named(axes))
+    return ndimage.correlate(_apart(input), weights, output, mode, cval, origin, **_named(axes))
 
 
 def convolve(
@@ -163,7 +163,7 @@ def convolve(
     made = _all_axes(input, weights, output, mode, cval, origin, axes, flip=True)
     if made is not None:
         return made
-    return ndimage.convolve(input, weights, output, mode, cval, origin, **_named(axes))
+    return ndimage.convolve(_apart(input), weights, output, mode, cval, origin, **_named(axes))
 
 
 def correlate1d(
@@ -192,6 +192,12 @@ def convolve1d(
     """As `scipy.ndimage.convolve1d`."""
     made = _one_axis(input, weights, axis, output, mode, cval, origin, flip=True)
     return ndimage.convolve1d(input, weights, axis, output, mode, cval, origin) if made is None else made
+
+
+def _apart(input: Any) -> Any:
+    """Return the array; a copy where all of it is one element, which SciPy's loops take for the boundary."""
+    a = np.asarray(input)
+    return a.copy() if a.size > 1 and not any(a.strides) else a
 
 
 def _named(axes: Any) -> dict[str, Any]:

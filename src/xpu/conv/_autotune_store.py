@@ -38,7 +38,7 @@ def get(key: Mapping[str, Any]) -> dict[str, float] | None:
     try:
         with open(path, encoding="utf-8") as file:
             seconds = _checked(json.load(file), key)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError) as error:  # broken JSON and broken UTF-8 are ValueErrors
         remedy = "It is set aside; the engines are measured again."

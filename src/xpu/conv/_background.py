@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import importlib
 import importlib.util
+import pickle
 import threading
 from typing import Any
 
@@ -39,8 +40,18 @@ class _State:
                     if self.leaving.is_set():
                         return
                     step()
+            except (pickle.UnpicklingError, EOFError) as error:
+                self.problem = (
+                    f"its kernels on the disk cannot be read ({type(error).__name__}: {error}). Delete the files *.nbi "
+                    "in NUMBA_CACHE_DIR, or beside the package in __pycache__"
+                )
+                return
             except (ImportError, OSError, RuntimeError, NotImplementedError) as error:
                 self.problem = f"its kernels could not be compiled ({type(error).__name__}: {error})"
+                if "no locator available" in str(error):
+                    self.problem = (
+                        "numba finds no folder to keep its kernels in. Set NUMBA_CACHE_DIR to one that can be written"
+                    )
                 return
             if self.problem is None:
                 self.made[name] = module
