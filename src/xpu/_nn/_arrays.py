@@ -9,8 +9,9 @@ import numpy as np
 
 from xpu._block import Handle, shaped
 from xpu._ops.creation import asarray
+from xpu.errors import text
 
-__all__ = ["Layout", "Padding", "Size", "array", "arrays", "dtype_of", "shape_of"]
+__all__ = ["Layout", "Padding", "Size", "array", "arrays", "dtype_of", "numbers", "shape_of"]
 
 Size = int | Sequence[int]
 Padding = int | Sequence[int] | Sequence[tuple[int, int]] | Literal["same", "valid"]
@@ -25,7 +26,19 @@ def array(value: Any) -> Any:
 def arrays(*values: Any) -> tuple[Any, ...]:
     """Return the arguments as arrays, without the last one if it was not given."""
     made = tuple(map(array, values))
+    if any(value is None for value in made[:-1]):
+        raise TypeError(text("nn", "an operand is None", "Give arrays; only a bias may be left out."))
     return made[:-1] if made[-1] is None else made
+
+
+def numbers(name: str, value: Any, refused: str) -> Any:
+    """Return an array whose dtype is of none of these kinds (NumPy's letters)."""
+    made = array(value)
+    kind = None if made is None else dtype_of(made)
+    if kind is None or kind.kind in refused + "OSUMmT":
+        problem = "x is None" if kind is None else f"x has dtype {kind} and shape {shape_of(made)}"
+        raise TypeError(text(f"nn.{name}", problem, "Give real numbers." if refused == "c" else "Give floats."))
+    return made
 
 
 def shape_of(value: Any) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from xpu._nn import _rows as rows
-from xpu._nn._arrays import Layout, Size, array, dtype_of, shape_of
+from xpu._nn._arrays import Layout, Size, array, numbers, shape_of
 from xpu._nn._rows import placed
 from xpu._ops import elementwise
 from xpu.errors import text
@@ -44,7 +44,7 @@ def max_pool1d(
     """
     options = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
     more = {"name": "nn.max_pool1d", "rank": 1, "ceil_mode": ceil_mode, "layout": layout}
-    return rows.largest_pool[1](array(x), **options, **more)
+    return rows.largest_pool[1](numbers("max_pool1d", x, "c"), **options, **more)
 
 
 @placed(rows.average_pool[1])
@@ -68,7 +68,7 @@ def avg_pool1d(
     """
     options = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "ceil_mode": ceil_mode}
     more = {"name": "nn.avg_pool1d", "rank": 1, "count_include_pad": count_include_pad, "layout": layout}
-    return rows.average_pool[1](array(x), **options, **more, divisor_override=divisor_override)
+    return rows.average_pool[1](numbers("avg_pool1d", x, "biuc"), **options, **more, divisor_override=divisor_override)
 
 
 @placed(rows.largest_pool[2])
@@ -112,7 +112,7 @@ def max_pool2d(
     """
     options = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
     more = {"name": "nn.max_pool2d", "rank": 2, "ceil_mode": ceil_mode, "layout": layout}
-    return rows.largest_pool[2](array(x), **options, **more)
+    return rows.largest_pool[2](numbers("max_pool2d", x, "c"), **options, **more)
 
 
 @placed(rows.average_pool[2])
@@ -156,7 +156,7 @@ def avg_pool2d(
     """
     options = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "ceil_mode": ceil_mode}
     more = {"name": "nn.avg_pool2d", "rank": 2, "count_include_pad": count_include_pad, "layout": layout}
-    return rows.average_pool[2](array(x), **options, **more, divisor_override=divisor_override)
+    return rows.average_pool[2](numbers("avg_pool2d", x, "biuc"), **options, **more, divisor_override=divisor_override)
 
 
 @placed(rows.largest_pool[3])
@@ -179,7 +179,7 @@ def max_pool3d(
     """
     options = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
     more = {"name": "nn.max_pool3d", "rank": 3, "ceil_mode": ceil_mode, "layout": layout}
-    return rows.largest_pool[3](array(x), **options, **more)
+    return rows.largest_pool[3](numbers("max_pool3d", x, "c"), **options, **more)
 
 
 @placed(rows.average_pool[3])
@@ -203,7 +203,7 @@ def avg_pool3d(
     """
     options = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "ceil_mode": ceil_mode}
     more = {"name": "nn.avg_pool3d", "rank": 3, "count_include_pad": count_include_pad, "layout": layout}
-    return rows.average_pool[3](array(x), **options, **more, divisor_override=divisor_override)
+    return rows.average_pool[3](numbers("avg_pool3d", x, "biuc"), **options, **more, divisor_override=divisor_override)
 
 
 def relu(x: Any) -> Any:
@@ -215,7 +215,7 @@ def relu(x: Any) -> Any:
     >>> xpu.nn.relu(xpu.asarray([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
-    return elementwise.maximum(array(x), 0)
+    return elementwise.maximum(numbers("relu", x, "c"), 0)
 
 
 @placed(rows.softmax)
@@ -245,12 +245,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     >>> xpu.nn.softmax(xpu.zeros(4)).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    given = array(x)
-    kind = dtype_of(given)
-    if kind.kind in "biuc":
-        problem = f"x has dtype {kind}"
-        raise TypeError(text("nn.softmax", problem, "Give floats."))
-    return rows.softmax(given, axis=axis)
+    return rows.softmax(numbers("softmax", x, "biuc"), axis=axis)
 
 
 @placed(rows.normalise)
@@ -299,7 +294,7 @@ def batch_norm(
     >>> float(xpu.nn.batch_norm(xpu.ones((2, 3, 4)), xpu.ones(3), xpu.ones(3)).sum()) == 0
     True
     """
-    given = array(x)
+    given = numbers("batch_norm", x, "biuc")
     shape = shape_of(given)
     channels = shape[-1 if layout == "NHWC" else 1] if len(shape) > 1 else 0
     parts = [array(v) for v in (running_mean, running_var, weight, bias)]

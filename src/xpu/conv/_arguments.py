@@ -6,8 +6,9 @@ these mistakes and NumPy ``ValueError`` or ``TypeError``; the two classes here a
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy
@@ -38,6 +39,19 @@ class ConvDtypeError(TypeError, RuntimeError):
 def _fail(function: str, problem: str, remedy: str) -> NoReturn:
     message = f"xpu.{function}: {problem}. {remedy}"
     raise ConvShapeError(message)
+
+
+@contextlib.contextmanager
+def _naming(**shapes: Sizes) -> Iterator[None]:
+    """Name the operands' shapes in every error that does not speak of them already."""
+    try:
+        yield
+    except (ConvShapeError, ConvDtypeError) as error:
+        missing = [f"{name} {shape}" for name, shape in shapes.items() if str(shape) not in str(error)]
+        if not missing:
+            raise
+        message = f"{error} The shapes are {', '.join(missing)}."
+        raise type(error)(message) from None
 
 
 def per_axis(function: str, name: str, value: object, rank: int, least: int) -> Sizes:
@@ -246,17 +260,18 @@ def conv_geometry(
     >>> conv_geometry("nn.conv1d", 1, (1, 2, 9), (4, 2, 3), "f4", "f4", padding="same").y_shape
     (1, 4, 9)
     """
-    _rank(function, "x", x_shape, rank)
-    _rank(function, "w", w_shape, rank)
-    dtype = _dtype(function, x_dtype, w_dtype, ("x", "w"))
-    options = {
-        "stride": stride,
-        "padding": padding,
-        "dilation": dilation,
-        "groups": groups,
-        "layout": layout,
-    }
-    return _resolve(function, "forward", x_shape, w_shape, dtype, options)
+    with _naming(x=x_shape, w=w_shape):
+        _rank(function, "x", x_shape, rank)
+        _rank(function, "w", w_shape, rank)
+        dtype = _dtype(function, x_dtype, w_dtype, ("x", "w"))
+        options = {
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "groups": groups,
+            "layout": layout,
+        }
+        return _resolve(function, "forward", x_shape, w_shape, dtype, options)
 
 
 def input_geometry(
@@ -281,17 +296,18 @@ def input_geometry(
     >>> input_geometry("nn.conv1d_input", 1, (1, 2, 9), (1, 4, 7), (4, 2, 3), "f4", "f4").kind
     'input'
     """
-    for name, shape in (("input_size", x_shape), ("grad_output", y_shape), ("w", w_shape)):
-        _rank(function, name, shape, rank)
-    dtype = _dtype(function, y_dtype, w_dtype, ("grad_output", "w"))
-    options = {
-        "stride": stride,
-        "padding": padding,
-        "dilation": dilation,
-        "groups": groups,
-        "layout": layout,
-    }
-    return _matched(function, _resolve(function, "input", x_shape, w_shape, dtype, options), y_shape)
+    with _naming(input_size=x_shape, grad_output=y_shape, w=w_shape):
+        for name, shape in (("input_size", x_shape), ("grad_output", y_shape), ("w", w_shape)):
+            _rank(function, name, shape, rank)
+        dtype = _dtype(function, y_dtype, w_dtype, ("grad_output", "w"))
+        options = {
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "groups": groups,
+            "layout": layout,
+        }
+        return _matched(function, _resolve(function, "input", x_shape, w_shape, dtype, options), y_shape)
 
 
 def weight_geometry(
@@ -316,17 +332,18 @@ def weight_geometry(
     >>> weight_geometry("nn.conv1d_weight", 1, (1, 2, 9), (4, 2, 3), (1, 4, 7), "f4", "f4").kind
     'weight'
     """
-    for name, shape in (("x", x_shape), ("weight_size", w_shape), ("grad_output", y_shape)):
-        _rank(function, name, shape, rank)
-    dtype = _dtype(function, x_dtype, y_dtype, ("x", "grad_output"))
-    options = {
-        "stride": stride,
-        "padding": padding,
-        "dilation": dilation,
-        "groups": groups,
-        "layout": layout,
-    }
-    return _matched(function, _resolve(function, "weight", x_shape, w_shape, dtype, options), y_shape)
+    with _naming(x=x_shape, weight_size=w_shape, grad_output=y_shape):
+        for name, shape in (("x", x_shape), ("weight_size", w_shape), ("grad_output", y_shape)):
+            _rank(function, name, shape, rank)
+        dtype = _dtype(function, x_dtype, y_dtype, ("x", "grad_output"))
+        options = {
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "groups": groups,
+            "layout": layout,
+        }
+        return _matched(function, _resolve(function, "weight", x_shape, w_shape, dtype, options), y_shape)
 
 
 def _matched(function: str, geometry: ConvGeometry, y_shape: Sizes) -> ConvGeometry:
@@ -374,51 +391,52 @@ def transpose_geometry(
     >>> g.x_shape, g.y_shape, extra
     ((1, 2, 10), (1, 4, 5), (0,))
     """
-    _rank(function, "x", x_shape, rank)
-    _rank(function, "w", w_shape, rank)
-    dtype = _dtype(function, x_dtype, w_dtype, ("x", "w"))
-    layout = _layout(function, layout)
-    batch, channels, spatial = _split(x_shape, layout)
-    steps = per_axis(function, "stride", stride, rank, 1)
-    spread = per_axis(function, "dilation", dilation, rank, 1)
-    extra = per_axis(function, "output_padding", output_padding, rank, 0)
-    count = per_axis(function, "groups", groups, 1, 1)[0]
-    if channels != w_shape[0] or channels % count:
-        _fail(
-            function,
-            f"x of shape {x_shape} ({layout}) has {channels} channels, w of shape {w_shape} takes "
-            f"{w_shape[0]}, groups={count}",
-            "Channels of x must be w.shape[0], a multiple of groups.",
-        )
-    if isinstance(padding, str):
-        _fail(function, f"padding={padding!r}", "A transposed convolution takes numbers only.")
-    reach = tuple(d * (k - 1) + 1 for k, d in zip(w_shape[2:], spread, strict=True))
-    pads = _padding(function, padding, reach, steps)
-    for more, s, d in zip(extra, steps, spread, strict=True):
-        if more >= max(s, d):
+    with _naming(x=x_shape, w=w_shape):
+        _rank(function, "x", x_shape, rank)
+        _rank(function, "w", w_shape, rank)
+        dtype = _dtype(function, x_dtype, w_dtype, ("x", "w"))
+        layout = _layout(function, layout)
+        batch, channels, spatial = _split(x_shape, layout)
+        steps = per_axis(function, "stride", stride, rank, 1)
+        spread = per_axis(function, "dilation", dilation, rank, 1)
+        extra = per_axis(function, "output_padding", output_padding, rank, 0)
+        count = per_axis(function, "groups", groups, 1, 1)[0]
+        if channels != w_shape[0] or channels % count:
             _fail(
                 function,
-                f"output_padding={extra} with stride={steps}, dilation={spread}",
-                "It must be below the stride or the dilation.",
+                f"x of shape {x_shape} ({layout}) has {channels} channels, w of shape {w_shape} takes "
+                f"{w_shape[0]}, groups={count}",
+                "Channels of x must be w.shape[0], a multiple of groups.",
             )
-    sizes = tuple(
-        (n - 1) * s - sum(p) + r + more for n, s, p, r, more in zip(spatial, steps, pads, reach, extra, strict=True)
-    )
-    if any(n < 1 for n in sizes) and 0 not in spatial:
-        _fail(
-            function,
-            f"x of shape {x_shape} with w {w_shape}, stride={steps}, padding={pads} gives spatial sizes {sizes}",
-            "Pad less.",
+        if isinstance(padding, str):
+            _fail(function, f"padding={padding!r}", "A transposed convolution takes numbers only.")
+        reach = tuple(d * (k - 1) + 1 for k, d in zip(w_shape[2:], spread, strict=True))
+        pads = _padding(function, padding, reach, steps)
+        for more, s, d in zip(extra, steps, spread, strict=True):
+            if more >= max(s, d):
+                _fail(
+                    function,
+                    f"output_padding={extra} with stride={steps}, dilation={spread}",
+                    "It must be below the stride or the dilation.",
+                )
+        sizes = tuple(
+            (n - 1) * s - sum(p) + r + more for n, s, p, r, more in zip(spatial, steps, pads, reach, extra, strict=True)
         )
-    out_channels = w_shape[1] * count
-    full = (batch, out_channels, *sizes) if layout == "NCHW" else (batch, *sizes, out_channels)
-    options = {
-        "stride": steps,
-        "padding": pads,
-        "dilation": spread,
-        "groups": count,
-        "layout": layout,
-    }
-    geometry = _resolve(function, "input", full, w_shape, dtype, options)
-    left = tuple(o - n for o, n in zip(geometry.out_spatial, spatial, strict=True))
-    return geometry, left
+        if any(n < 1 for n in sizes) and 0 not in spatial:
+            _fail(
+                function,
+                f"x of shape {x_shape} with w {w_shape}, stride={steps}, padding={pads} gives spatial sizes {sizes}",
+                "Pad less.",
+            )
+        out_channels = w_shape[1] * count
+        full = (batch, out_channels, *sizes) if layout == "NCHW" else (batch, *sizes, out_channels)
+        options = {
+            "stride": steps,
+            "padding": pads,
+            "dilation": spread,
+            "groups": count,
+            "layout": layout,
+        }
+        geometry = _resolve(function, "input", full, w_shape, dtype, options)
+        left = tuple(o - n for o, n in zip(geometry.out_spatial, spatial, strict=True))
+        return geometry, left
