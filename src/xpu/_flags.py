@@ -7,7 +7,7 @@ from typing import Any
 
 from xpu._block import Handle, View, anchor, settle, shared
 
-__all__ = ["Flags", "forbid_writing"]
+__all__ = ["Flags", "allow_writing", "forbid_writing"]
 
 _SETTABLE = {"WRITEABLE": "write", "W": "write", "ALIGNED": "align", "A": "align"}
 
@@ -18,7 +18,20 @@ def forbid_writing(handle: Handle) -> None:
     if view.block.anchored:
         anchor(handle).setflags(write=False)
         return
-    shown = View(view.block, view.shape, view.strides, view.dtype, view.offset, readonly=True)
+    _settle_anew(handle, view, readonly=True)
+
+
+def allow_writing(handle: Handle) -> bool:
+    """Let an array that has memory of its own be written again; False if it has none."""
+    view = shared(handle)
+    if view.block.anchored or view.derived:
+        return False
+    _settle_anew(handle, view, readonly=False)
+    return True
+
+
+def _settle_anew(handle: Handle, view: View, *, readonly: bool) -> None:
+    shown = View(view.block, view.shape, view.strides, view.dtype, view.offset, readonly=readonly)
     shown.derived = view.derived
     settle(handle, shown)
 
@@ -75,6 +88,8 @@ class Flags:
     def __setitem__(self, name: str, value: bool) -> None:
         if name in _SETTABLE:
             self._change(**{_SETTABLE[name]: value})
+            if value:  # what these flags were read off cannot be told so
+                return
         self._flags[name] = value  # NumPy says what is wrong with any other
 
     def __eq__(self, other: object) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from xpu._block import Handle, anchor, home, shaped
-from xpu._flags import forbid_writing
+from xpu._flags import allow_writing, forbid_writing
 from xpu._gate import gate
 from xpu._hot import method
 from xpu._ops import creation, rest
@@ -134,5 +134,7 @@ class Methods(Handle):
         """Set memory flags; what is not only ``write=False`` keeps the array on the host from then on."""
         if gate.accelerated and write is not None and not write and align is None and uic is None:
             forbid_writing(self)
+            return
+        if gate.accelerated and write and align is None and uic is None and allow_writing(self):
             return
         anchor(self).setflags(write=write, align=align, uic=uic)

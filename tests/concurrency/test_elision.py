@@ -12,7 +12,7 @@ from xpu import _elision
 CASES = Path(__file__).with_name("elision_cases.py")
 
 
-@pytest.mark.skipif(not _elision._COUNTS, reason="temporaries are reused by CPython up to 3.13 with its lock only")
+@pytest.mark.skipif(not _elision.COUNTS, reason="temporaries are reused by CPython up to 3.13 with its lock only")
 def test_temporaries_are_reused_and_nothing_else():
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("XPU_", "PYTEST_"))}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(CASES)]
