@@ -16,6 +16,7 @@ import importlib.util
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from typing import Any
 __all__ = ["main", "run_path"]
 
 _PACKAGE = str(Path(__file__).parent)
-_IMPORTLIB = "<frozen importlib"
+_IMPORTLIB = ("<frozen importlib", "<frozen runpy")
 
 
 _OURS = {"signal", "ndimage"}
@@ -217,6 +218,8 @@ def main(path: str | Path, argv: Sequence[str] = ()) -> int:
         print(f"xpu run: no script {str(path)!r}", file=sys.stderr)
         return 2
     status = 1
+    threads = threading.excepthook
+    threading.excepthook = _show_of_thread
     with _UserTraceback():
         try:
             run_path(path, argv)
@@ -226,6 +229,7 @@ def main(path: str | Path, argv: Sequence[str] = ()) -> int:
                 status = stop.code or 0
             else:
                 print(stop.code, file=sys.stderr)
+    threading.excepthook = threads
     return status
 
 
@@ -239,15 +243,38 @@ class _UserTraceback:
         if isinstance(error, Exception):
             _show(error)
             return True
+        if error is not None:  # an interrupt ends the process, and its status says so
+            sys.excepthook = lambda kind, error, tb: _show(error)
         return False
+
+
+def _show_of_thread(failed: threading.ExceptHookArgs) -> None:
+    """Print what a thread raised, as Python does."""
+    if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit):
+        print(f"Exception in thread {failed.thread.name if failed.thread else '?'}:", file=sys.stderr)
+        _show(failed.exc_value)
 
 
 def _show(error: BaseException) -> None:
     """Print a traceback without xpu's own frames, nor those of the errors it came from."""
+    remedy = _remedy(error)
+    if remedy:
+        error.add_note(f"xpu run: {remedy}")
     shown = traceback.TracebackException.from_exception(error)
     waiting = [shown]
     while waiting:
         link = waiting.pop()
-        link.stack[:] = [f for f in link.stack if not f.filename.startswith((_PACKAGE, _IMPORTLIB))]
+        link.stack[:] = [f for f in link.stack if not f.filename.startswith((_PACKAGE, *_IMPORTLIB))]
         waiting += [e for e in (link.__cause__, link.__context__) if e is not None]
     print("".join(shown.format()), end="", file=sys.stderr)
+
+
+def _remedy(error: BaseException) -> str:
+    """Return what to write where compiled code asks for NumPy's own array, which an xpu array is not."""
+    said = str(error)
+    if not isinstance(error, (TypeError, ValueError)):
+        return ""
+    if "bytes-like" in said or "buffer API" in said:
+        return "xpu's arrays have no buffer of their own; x.data and x.tobytes() have one, in NumPy too."
+    asks = "numpy.ndarray" in said or "numpy array" in said
+    return "where a library asks for NumPy's own array, give it xpu.asnumpy(x), or a list." if asks else ""
