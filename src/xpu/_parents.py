@@ -39,7 +39,7 @@ def holder(raw: Any) -> Any:
 
 
 def holder_of_block(block: Block) -> Any:
-    """Return an array that shows all of a block, if there is one."""
+    """Return the array that a block was made of, if it is still there."""
     last = _last[0]()
     if last is not None and _shows_all(getattr(last, "_home", None), block):
         return last
@@ -50,4 +50,4 @@ def holder_of_block(block: Block) -> Any:
 
 
 def _shows_all(view: Any, block: Block) -> bool:
-    return type(view) is View and view.block is block and view.nbytes == block.nbytes
+    return type(view) is View and view.block is block and not view.derived and view.nbytes == block.nbytes

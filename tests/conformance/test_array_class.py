@@ -148,6 +148,7 @@ def test_the_base_of_a_view_is_the_array_itself(device):
     with xpu.profile() as p:
         assert v.base is x
         assert v[1:].base is x
+        assert x.reshape(60, 100).T.base is x
         assert x.base is None
     assert p.bytes_moved == 0
     assert (x * 2)[1:].base.tolist() == (x * 2).tolist()
