@@ -1,6 +1,10 @@
 """A real LocalCluster of two worker processes, each with a device of its own."""
 
 import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,6 +70,19 @@ def test_arrays_travel_both_ways(client):
     y = client.submit(lambda a: a * 2, future).result()
     assert isinstance(y, xpu.ndarray)
     assert y.tolist() == [2.0 * i for i in range(1000)]
+
+
+def test_the_pages_examples_run_as_written(tmp_path):
+    """As scripts: the second starts its own workers, which import it."""
+    page = Path(__file__).parents[2] / "docs" / "distributed.md"
+    printed = []
+    for i, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)):
+        script = tmp_path / f"example{i}.py"
+        script.write_text(code, encoding="utf-8")
+        done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout.strip())
+    assert printed == ["999999000000.0", "<class 'xpu.scalar'>"]
 
 
 def received_on(array):
