@@ -68,7 +68,7 @@ def measure(
     return Machine("calibrated", start.title, cpu, card, up, down, sources, "", {"pace": pace})
 
 
-_MEMORY_EVERY = 200  # probes
+_MEMORY_EVERY, _LOOPS_EVERY = 200, 40  # probes: neighbours use the same caches, and several looks tell
 _LIGHT = frozenset({"elementwise", "reduction", "copy"})  # cost classes that caches decide
 
 
@@ -95,8 +95,10 @@ def _host(
     def round_(look: str, some: list[Probe]) -> list[Step]:
         steps = []
         for i, probe in enumerate(some):
-            if i % _MEMORY_EVERY == _MEMORY_EVERY // 4:  # neighbours use the same caches: several looks
-                steps += [Step("main memory", memory.run), Step("inner loops", loops.run)]
+            if i % _MEMORY_EVERY == _LOOPS_EVERY:
+                steps.append(Step("main memory", memory.run))
+            if i % _LOOPS_EVERY == 0:
+                steps.append(Step("inner loops", loops.run))
             steps.append(Step(probe.name, timing(probe, look)))
         return steps
 
