@@ -30,6 +30,8 @@ Namespace = Any
 EFFICIENCY = {4: 0.17, 8: 0.13}
 # What a pass over a line takes when the line is in the memory, against one in the second cache.
 FAR = 4.0
+# Bytes of spectra that pass over the memory for every axis.
+MANY = 1 << 24
 
 
 def fast_length(size: int, primes: tuple[int, ...] = (2, 3, 5)) -> int:
@@ -98,7 +100,9 @@ class FftEngine:
             one *= 2 if g.dtype.kind == "c" else 1
             products = 4.0 * points * g.batch * g.out_channels * g.w_shape[1]
             work = (one * _lines(g) / EFFICIENCY[_real_bytes(g)] + 4 * products) * itemcost(g) / rates.flops
-            total += work + 2.0 * _spectra(g) * _lines(g) / rates.bandwidth + 45 * rates.call
+            spectra = _spectra(g) * _lines(g)
+            # Many planes leave the caches between the transforms along one axis and the next.
+            total += work + (2.0 if spectra < MANY else 6.0) * spectra / rates.bandwidth + 45 * rates.call
         return total
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:

@@ -61,7 +61,7 @@ class GemmEngine:
             total += fill * g.flops * itemcost(g) / rates.flops
             # The weight is read again for every block.
             read = blocks * math.prod(g.w_shape) * g.dtype.itemsize
-            total += (4.0 * columns + read) / rates.bandwidth + blocks * (6 + g.groups / 2) * rates.call
+            total += (2.5 * columns + read) / rates.bandwidth + blocks * (6 + g.groups / 8) * rates.call
         return total
 
     def run(self, xp: Namespace, geometry: ConvGeometry, first: Array, second: Array) -> Array:
