@@ -32,14 +32,21 @@ MACHINES = ("h200", "rtx4090", "rtx4060-laptop", "gh200")
 SIZES = {
     "conjugate_gradient": (40, 300, 1000),
     "fft_filter": (256, 4096, 262144),
+    "fitting": (80, 2000),
     "heat": (16, 128, 768),
+    "kalman": (60,),
     "kmeans": (60, 2000, 50000),
     "life": (16, 128, 1024),
+    "lu": (24, 96),
+    "mandelbrot": (60, 400),
+    "monte_carlo": (400, 40000),
     "nbody": (8, 64, 400),
     "network": (32, 2048, 10000),
     "pca": (50, 1000, 20000),
     "records": (50, 1000, 20000),
     "sinkhorn": (20, 150, 900),
+    "wave": (48, 400),
+    "windows": (24, 300),
 }
 POLICIES = {"all CPU": lambda: Always("cpu"), "all GPU": lambda: Always("accelerator"), "greedy": Greedy, "xpu": Xpu}
 
