@@ -109,8 +109,6 @@ def _one_axis(input: Any, weights: Any, axis: Any, output: Any, mode: Any, cval:
         return None
     if not isinstance(axis, (int, np.integer)) or not -a.ndim <= axis < a.ndim:
         return None
-    if a.ndim > 1 and a.size * kernel.size < _FEW:
-        return None
     if flip:
         kernel = kernel[::-1]
         origin = -origin - (1 - len(kernel) % 2)
@@ -123,6 +121,8 @@ def _one_axis(input: Any, weights: Any, axis: Any, output: Any, mode: Any, cval:
         centred = fast(a, kernel[::-1].astype(a.dtype), "same")
         if centred is not None:
             return _given(centred, output)
+    if a.size * kernel.size < _FEW:
+        return None
     kind = 4.0 if a.dtype.kind == "c" else 1.0
     moved = np.moveaxis(a, axis, -1)
     seconds = 10e-6 + a.size * (2.0 + 0.35 * len(kernel)) * kind * 1e-9
