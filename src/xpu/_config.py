@@ -7,6 +7,7 @@ any override lives, the gate stays closed, so no hot path can miss it.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -138,10 +139,10 @@ class Settings:
         if self.watching:
             gate.watch(+1)
 
-    def __del__(self) -> None:
+    def __del__(self, is_over: Callable[[], bool] = sys.is_finalizing) -> None:
         # A task may outlive the `with` block whose settings it inherited: the gate opens again
-        # only when nobody holds the settings any more.
-        if getattr(self, "watching", False):
+        # only when nobody holds the settings any more. When the interpreter goes, modules are empty already.
+        if getattr(self, "watching", False) and not is_over():
             gate.watch(-1)
 
     def values(self) -> dict[str, Any]:
