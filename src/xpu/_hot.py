@@ -7,6 +7,7 @@ functions, and from there to `_dispatch.call`.
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -94,10 +95,15 @@ def binary(
 def reflected(ufunc: UFunc) -> Callable[[Any, Any], Any]:
     """Make ``2 + x`` of a ufunc."""
     host: Any = ufunc.op.host
+    python = _WITH_SPARSE.get(ufunc.op.name)
 
     def method(self: Any, other: Any) -> Any:
         if _plain is None or type(other) not in _numbers:
-            return ufunc(other, self) if _takes(other) or _wraps(other) else NotImplemented
+            if _takes(other) or _wraps(other):
+                return ufunc(other, self)
+            if python is None or not _is_sparse(other):
+                return NotImplemented
+            return enclose(python(other, np.asarray(taken(self))), [])
         raw = self._raw
         if raw.nbytes >= LARGE:
             result = elided(host, self, other, swapped=True)
@@ -253,7 +259,10 @@ def _elsewhere(ufunc: UFunc, x: Any, other: Any) -> Any:
             return made
         return call(ufunc.op, (x, other), {})
     takes = _takes(other) or (ufunc.op.name == "equal" and _wraps(other))
-    return ufunc(x, other) if takes else NotImplemented
+    python = _WITH_SPARSE.get(ufunc.op.name)
+    if takes or python is None or not _is_sparse(other):
+        return ufunc(x, other) if takes else NotImplemented
+    return enclose(python(np.asarray(taken(x)), other), [])
 
 
 def _takes(other: Any) -> bool:
@@ -266,6 +275,14 @@ def _takes(other: Any) -> bool:
     if isinstance(other, np.generic) or getattr(other, "__array_priority__", 0.0) <= 0.0:  # NumPy's array has zero
         return True
     return backend_of(other) is not None
+
+
+_WITH_SPARSE: dict[str, Any] = {"add": operator.add, "subtract": operator.sub, "divide": operator.truediv}
+
+
+def _is_sparse(other: Any) -> bool:
+    """SciPy's sparse arrays add and divide by NumPy's own dense arrays alone."""
+    return hasattr(type(other), "tocsr") and hasattr(type(other), "nnz")
 
 
 def _wraps(other: Any) -> bool:

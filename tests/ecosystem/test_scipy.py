@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -57,3 +59,10 @@ def test_functions_of_the_standard(dispatched):
     assert "pretend:0" in dispatched["scipy"]["stats.zscore"]["pretend"]["ran"]
     assert "pretend:0" in dispatched["scipy"]["special.logsumexp"]["pretend"]["ran"]
     assert "pretend:0" not in dispatched["scipy"]["stats.zscore"]["cpu"]["ran"]
+
+
+def test_a_sparse_array_before_a_dense_one():
+    sparse = importlib.import_module("scipy.sparse")
+    s, d = sparse.csr_array(np.eye(3)), xpu.ones((3, 3))
+    for made, expected in ((s + d, np.eye(3) + 1), (s - d, np.eye(3) - 1), (d + s, np.eye(3) + 1)):
+        np.testing.assert_array_equal(np.asarray(made), expected)
