@@ -277,7 +277,10 @@ def _takes(other: Any) -> bool:
     return backend_of(other) is not None
 
 
-_WITH_SPARSE: dict[str, Any] = {"add": operator.add, "subtract": operator.sub, "divide": operator.truediv}
+_WITH_SPARSE: dict[str, Any] = {
+    "add": operator.add, "subtract": operator.sub, "divide": operator.truediv, "less": operator.lt,
+    "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge,
+}  # fmt: skip
 
 
 def _is_sparse(other: Any) -> bool:

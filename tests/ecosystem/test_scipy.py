@@ -66,3 +66,5 @@ def test_a_sparse_array_before_a_dense_one():
     s, d = sparse.csr_array(np.eye(3)), xpu.ones((3, 3))
     for made, expected in ((s + d, np.eye(3) + 1), (s - d, np.eye(3) - 1), (d + s, np.eye(3) + 1)):
         np.testing.assert_array_equal(np.asarray(made), expected)
+    assert np.asarray(s > d).sum() == np.sum(s > np.ones((3, 3)))
+    assert np.asarray(s >= d).sum() == np.sum(s >= np.ones((3, 3)))
