@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Lines and branches of src/xpu that the tests reach: the whole suite in two halves side by side, then the parts that
+# differ where every operation runs on the pretend device. What is left out, and why, is in pyproject.toml.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export PYTHONPATH="$PWD/src" XPU_CALLS="${XPU_CALLS:-20}"
+rm -f .coverage .coverage.*
+part() { python -m coverage run -m pytest -q -n 0 "$@"; }
+status=0
+part tests/conformance tests/each tests/pure tests/test_architecture.py &
+halves=$(ls -d tests/*/ | grep -v -e conformance -e each -e pure -e machines)
+part $halves || status=1
+wait $! || status=1
+XPU_DEVICE=pretend part tests/each tests/decisions || status=1
+python -m coverage combine -q && python -m coverage report
+exit $status
