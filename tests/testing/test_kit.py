@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import xpu
 from xpu.testing import arrays, assert_agrees, budget, budgets, dtypes, faults, on_every_device, op_calls, shapes
+from xpu.testing._budgets import ulps_apart
 from xpu.testing._reproduction import literal
 
 CALLED = ["add", "hypot", "less", "logaddexp", "floor_divide", "sum", "max", "cumsum", "ptp", "sinh", "bitwise_xor"]
@@ -90,6 +91,18 @@ def test_functions_that_write_are_compared_by_what_they_wrote():
     assert assert_agrees(fill, np.zeros(3), inputs_may_change=True) is None
     with pytest.raises(AssertionError, match="input 0"):
         assert_agrees(fill, np.zeros(3))
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", "c8", "c16"])
+def test_distances_at_the_end_of_the_range_are_told_without_a_warning(kind):
+    """A unit of the largest number overflowed: everything there counted as equal."""
+    real = np.zeros(0, kind).real.dtype
+    largest = np.finfo(real).max
+    nearly, half = np.nextafter(largest, real.type(0)), largest / 2
+    assert ulps_apart(np.array([largest], kind), np.array([largest], kind), 0.0) == 0.0
+    assert ulps_apart(np.array([nearly], kind), np.array([largest], kind), 0.0) == 1.0
+    assert ulps_apart(np.array([half], kind), np.array([largest], kind), float(largest)) > 1000.0
+    assert ulps_apart(np.array([-largest], kind), np.array([largest], kind), 0.0) > 1000.0
 
 
 def test_budgets_are_a_table():

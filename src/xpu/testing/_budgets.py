@@ -84,5 +84,8 @@ def ulps_apart(got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any], floor:
     one, other = got[finite], expected[finite]
     if not np.isfinite(one).all():
         return float("inf")
-    unit = np.spacing(np.maximum(np.abs(other), np.asarray(floor, other.dtype)))
-    return float(np.max(np.abs(one - other) / unit))
+    largest = np.nextafter(np.finfo(other.dtype).max, 0, dtype=other.dtype)  # beyond it a unit overflows
+    least = np.asarray(min(floor, float(largest)), other.dtype)
+    unit = np.spacing(np.clip(np.abs(other), least, largest))
+    with np.errstate(over="ignore"):  # opposite ends of the range are infinitely far apart
+        return float(np.max(np.abs(one - other) / unit))
