@@ -18,6 +18,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = {
     "_placement": ["tests/pure/test_placement_exactly.py"],
+    "_dispatch": [
+        "tests/decisions/test_events_exactly.py",
+        "tests/decisions/test_decisions.py",
+        "tests/decisions/test_faults.py",
+        "tests/decisions/test_coherence.py",
+        "tests/decisions/test_block.py",
+        "tests/decisions/test_hints.py",
+    ],
+    "_running": [
+        "tests/decisions/test_check_both.py",
+        "tests/decisions/test_faults.py",
+        "tests/decisions/test_decisions.py",
+        "tests/decisions/test_coherence.py",
+        "tests/decisions/test_block.py",
+        "tests/each/test_sharing.py",
+    ],
     "": [
         "tests/decisions/test_block.py",
         "tests/decisions/test_coherence.py",
