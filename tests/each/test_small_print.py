@@ -2,7 +2,10 @@
 
 import io
 import operator
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -142,3 +145,11 @@ def test_what_this_numpy_lacks_says_so():
 
     with pytest.raises(NotImplementedError, match=r"xpu.no_such: NumPy .* has no such function; upgrade NumPy"):
         numpy_function("no_such")()
+
+
+def test_the_same_in_a_process_that_never_had_an_accelerator():
+    """Operators and calls take shorter ways there, which end for good with the first use of a device."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("XPU_", "PYTEST_"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-k", "[cpu", __file__]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout
