@@ -39,9 +39,6 @@ from xpu._config import (
 from xpu._device import (
     Device,
 )
-from xpu._iterators import (
-    nditer, nested_iters,
-)
 from xpu._namespace import (
     __array_namespace_info__, astype, broadcast_shapes, can_cast, common_type, finfo, iinfo, iscomplexobj,
     isdtype, isfortran, isrealobj, isscalar, iterable, may_share_memory, min_scalar_type, ndim, require,
@@ -94,6 +91,7 @@ from xpu._ops.rest import (
 
 if TYPE_CHECKING:
     from xpu._explain import explain, no_transfers
+    from xpu._iterators import nditer, nested_iters
     from xpu._kernels._fuse import fuse
     from xpu._kernels._vectorize import vectorize
     from xpu._offload import offload
@@ -178,7 +176,7 @@ _LATE = {
     "explain": "xpu._explain", "no_transfers": "xpu._explain", "profile": "xpu._profile",
     "offload": "xpu._offload", "plan": "xpu._plan",
     "fuse": "xpu._kernels._fuse", "pipeline": "xpu._pipeline._feed", "prefetch": "xpu._pipeline._feed",
-    "vectorize": "xpu._kernels._vectorize",
+    "nditer": "xpu._iterators", "nested_iters": "xpu._iterators", "vectorize": "xpu._kernels._vectorize",
 }
 # NumPy's own: types that it has on some platforms only, and what it is about to drop.
 _NUMPYS_OWN = frozenset({"complex192", "complex256", "core", "f2py", "float96", "float128", "row_stack"})

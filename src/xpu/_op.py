@@ -10,7 +10,6 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,7 +77,6 @@ def bucket(work: Work) -> tuple[str, str, int]:
 Count = Callable[["Op", Sequence[Shaped], Mapping[str, Any]], Work]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Op:
     """One row.
 
@@ -115,20 +113,46 @@ class Op:
         The result is a view: it stays where its operand is, and nothing runs.
     """
 
-    name: str
-    kind: str
-    host: Callable[..., Any]
-    gpu: str | None
-    arrays: tuple[int, ...] = (0,)
-    sequence: bool = False
-    writes: tuple[int, ...] = ()
-    gaps: frozenset[str] = frozenset()
-    weight: float = 1.0
-    count: Count | None = None
-    dtypes: str = "numeric"
-    ulp: float = 0.0
-    keeps_0d: bool = False
-    view: bool = False
+    # Written out: a dataclass of this size takes as long to make as all its rows.
+    __slots__ = (
+        "arrays", "count", "dtypes", "gaps", "gpu", "host", "keeps_0d", "kind", "name", "sequence", "ulp", "view",
+        "weight", "writes",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        host: Callable[..., Any],
+        gpu: str | None,
+        arrays: tuple[int, ...] = (0,),
+        sequence: bool = False,
+        writes: tuple[int, ...] = (),
+        gaps: frozenset[str] = frozenset(),
+        weight: float = 1.0,
+        count: Count | None = None,
+        dtypes: str = "numeric",
+        ulp: float = 0.0,
+        keeps_0d: bool = False,
+        view: bool = False,
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.host = host
+        self.gpu = gpu
+        self.arrays = arrays
+        self.sequence = sequence
+        self.writes = writes
+        self.gaps = gaps
+        self.weight = weight
+        self.count = count
+        self.dtypes = dtypes
+        self.ulp = ulp
+        self.keeps_0d = keeps_0d
+        self.view = view
+
+    def __repr__(self) -> str:
+        return f"<row {self.name}: {self.kind}>"
 
     def work(self, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
         """Count what a call with these operands does."""

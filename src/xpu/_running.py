@@ -15,8 +15,8 @@ import numpy as np
 
 from xpu._accounts import SMALL, born
 from xpu._backends import HOST, Backend, backend_of
+from xpu._backends._base import NotAsNumpy
 from xpu._backends._lost import lose, tell
-from xpu._backends._same import NotAsNumpy
 from xpu._block import Block, Handle, devices_of, evict, home, read, shaped, shared, write, writing
 from xpu._call import Call
 from xpu._config import Settings

@@ -14,9 +14,13 @@ import numpy as np
 from xpu._device import Device
 from xpu._op import Op, Work
 
-__all__ = ["Backend", "Raw", "follow"]
+__all__ = ["Backend", "NotAsNumpy", "Raw", "follow"]
 
 Raw = Any
+
+
+class NotAsNumpy(Exception):
+    """The library would not give NumPy's answer for these values; the text is the reason to record."""
 
 
 class Backend(Protocol):

@@ -13,16 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from xpu._backends._base import NotAsNumpy
 from xpu._op import Op
 
-__all__ = ["NotAsNumpy", "as_numpy"]
+__all__ = ["as_numpy"]
 
 Raw = Any
 Guard = Callable[..., None]
-
-
-class NotAsNumpy(Exception):
-    """The library would not give NumPy's answer for these values; the text is the reason to record."""
 
 
 def as_numpy(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
