@@ -79,5 +79,8 @@ def itemcost(geometry: ConvGeometry) -> float:
 
 
 def allowance(geometry: ConvGeometry, device: str = "cpu") -> int:
-    """Return the bytes of workspace a plan may take unless the caller allows more: twice the input and the output."""
-    return max(WORKSPACE_FACTOR * geometry.flow_bytes, FLOOR_CUDA if device == "cuda" else 0)
+    """Return the bytes of workspace a plan may take unless the caller allows more: twice its inputs and its output.
+
+    The inputs are both operands: a layer of many channels on few pixels works on its weight more than on its data.
+    """
+    return max(WORKSPACE_FACTOR * geometry.bytes, FLOOR_CUDA if device == "cuda" else 0)
