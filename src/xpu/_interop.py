@@ -94,6 +94,6 @@ def array_function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         return host_call(func, args, kwargs)
     path = f"{func.__module__}.{func.__name__}".removeprefix("numpy").lstrip(".")
     op = OPS.get(path) or OPS.get(func.__name__)
-    if op is None or op.host is not func:
+    if op is None or (op.host is not func and getattr(op.host, "__wrapped__", None) is not func):
         op = Op(path, "host", func, None, arrays=())
     return call(op, args, kwargs)

@@ -62,7 +62,6 @@ class Methods(Handle):
     min = method(rest.min, "min", "Return minimum.")
     nonzero = method(rest.nonzero, "nonzero", "Return indices of nonzero elements.")
     prod = method(rest.prod, "prod", "Return product.")
-    put = method(rest.put, "put", "Set elements by flat index, in place.")
     ravel = method(rest.ravel, "ravel", "Return one axis; a view where that is possible.")
     repeat = method(rest.repeat, "repeat", "Repeat elements.")
     round = method(rest.round, "round", "Round.")
@@ -96,6 +95,10 @@ class Methods(Handle):
     def compress(self, condition: Any, *args: Any, **kwargs: Any) -> Any:
         """Return selected slices."""
         return rest.compress(condition, self, *args, **kwargs)
+
+    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
+        """Set elements by flat index, in place: all of them, or none where an index is out of bounds."""
+        rest.put(self, indices, values, mode)
 
     def byteswap(self, inplace: bool = False) -> Any:
         """Swap the bytes of each element."""

@@ -220,3 +220,16 @@ def test_operators_leave_pinned_bytes_where_they_are(placed):
     for got in (pinned + 1, 2 * pinned, -pinned, pinned[1:]):
         assert got.device == "pretend:0"
     assert placed
+
+
+@pytest.mark.parametrize("device", ["cpu", "pretend"])
+def test_put_writes_all_or_nothing(device):
+    x = xpu.arange(4).to_device(device)
+    for indices in ([0, 9], [1, -5]):
+        for put in (xpu.put, type(x).put):
+            with pytest.raises(IndexError, match="out of bounds"):
+                put(x, indices, [7, 8])
+    assert x.tolist() == [0, 1, 2, 3]
+    x.put([0, -1], [7, 8])
+    np.put(x, [5, 6], 3, mode="wrap")
+    assert x.tolist() == [7, 3, 3, 8]

@@ -6,6 +6,7 @@ fallback are the dispatcher's business, so a NumPy function costs one line.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,17 @@ copyto = function("copyto", "copy", arrays=(0, 1), writes=(0,))
 extract = _gather("extract", arrays=(0, 1))
 fill_diagonal = function("fill_diagonal", "gather", writes=(0,))
 place = _gather("place", arrays=(0, 1, 2), writes=(0,))
-put = _gather("put", arrays=(0, 1, 2), writes=(0,))
+
+
+@functools.wraps(np.put)
+def _put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
+    """Find a bad index before the first element is written: NumPy writes up to it."""
+    if mode == "raise":
+        np.take(np.broadcast_to(np.False_, (np.size(a),)), ind)
+    np.put(a, ind, v, mode)
+
+
+put = _gather("put", host=_put, arrays=(0, 1, 2), writes=(0,))
 put_along_axis = _gather("put_along_axis", arrays=(0, 1, 2), writes=(0,))
 putmask = _gather("putmask", arrays=(0, 1, 2), writes=(0,))
 select = _gather("select", sequence=True, keeps_0d=True)
