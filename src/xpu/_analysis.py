@@ -25,7 +25,7 @@ class Row(NamedTuple):
     calls : int
         How many.
     predicted, actual : float
-        Seconds, transfers included.
+        Seconds, transfers included; `predicted` is NaN where nobody can tell (`xpu._trace.Event`).
     bytes_moved : int
         Both directions.
     reason : str
@@ -52,7 +52,7 @@ def by_operation(events: Iterable[Event]) -> list[Row]:
     for e in events:
         entry = sums.setdefault((e.op, e.device, e.reason), [0, 0.0, 0.0, 0])
         entry[0] += 1
-        entry[1] += e.predicted if e.predicted == e.predicted else 0.0
+        entry[1] += e.predicted
         entry[2] += e.actual
         entry[3] += e.bytes_moved
     rows = [

@@ -323,7 +323,7 @@ def _record(
         this.op.name,
         device,
         reason,
-        decision.seconds,
+        decision.seconds if this.op.kind != "host" else float("nan"),
         actual,
         ledger.nbytes - before.nbytes,
         ledger.count - before.transfers,

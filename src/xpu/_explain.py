@@ -394,6 +394,8 @@ def _size(found: Sized | None) -> int | None:
 def _cost(processor: Processor | None, work: Work, run: float, transfer: float) -> Cost:
     if processor is None or run != run:
         return Cost(NAN, NAN, NAN)
+    if work.kind == "host":
+        return Cost(NAN, NAN, transfer)
     launch = min(processor.launch(work), run)
     return Cost(launch, run - launch, transfer)
 

@@ -23,7 +23,8 @@ class Event(NamedTuple):
     reason : str
         Why there.
     predicted, actual : float
-        Seconds, transfers included. The pretend device's actual time is that of its virtual clock.
+        Seconds, transfers included. The pretend device's actual time is that of its virtual clock. `predicted` is
+        NaN for what only the host does and no model describes: random draws, callbacks, files.
     bytes_moved : int
         Bytes transferred for this call, both directions together.
     transfers : int

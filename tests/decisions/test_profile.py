@@ -116,6 +116,19 @@ def test_predicted_against_actual():
     assert tuple(made[0]) == ("add", "cpu", 2, 2.0, 4.0, 8, "why")
 
 
+def test_nobody_predicts_a_random_draw(card):
+    with xpu.profile() as p:
+        x = xpu.random.default_rng(0).normal(size=1000)
+        x + 1
+    draw, add = (e for e in p.events if e.op != "read")
+    assert (draw.op, draw.reason) == ("random.normal", "the GPU library has no random.normal")
+    assert np.isnan(draw.predicted) and draw.actual > 0
+    assert add.predicted > 0
+    row = next(line for line in str(p).splitlines() if line.startswith("random.normal"))
+    assert row.split()[3] == "-" and row.split()[6] == "-"
+    assert p.to_dict()["events"][0]["predicted"] is None
+
+
 def test_who_waits_for_whom():
     busy = [
         Span("cpu", 0, 2, "a"),
