@@ -122,10 +122,12 @@ def test_nobody_predicts_a_random_draw(card):
         x + 1
     draw, add = (e for e in p.events if e.op != "read")
     assert (draw.op, draw.reason) == ("random.normal", "the GPU library has no random.normal")
-    assert np.isnan(draw.predicted) and draw.actual > 0
+    assert np.isnan(draw.predicted)
+    assert draw.actual > 0
     assert add.predicted > 0
     row = next(line for line in str(p).splitlines() if line.startswith("random.normal"))
-    assert row.split()[3] == "-" and row.split()[6] == "-"
+    assert row.split()[3] == "-"
+    assert row.split()[6] == "-"
     assert p.to_dict()["events"][0]["predicted"] is None
 
 
