@@ -22,7 +22,7 @@ Raw = Any
 class Call:
     """One call, taken apart: its operands in order and what it writes."""
 
-    __slots__ = ("args", "foreign", "handles", "kind", "kwargs", "op", "operands", "targets")
+    __slots__ = ("args", "foreign", "handles", "kind", "kwargs", "op", "operands", "seconds", "targets")
 
     def __init__(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.op = op
@@ -30,6 +30,7 @@ class Call:
         self.kwargs = kwargs
         self.operands: list[Any] = []
         self.kind: Kind | None = None  # which record its results belong to, once placement was asked
+        self.seconds = 0.0  # what its function took, once it ran on the host
         self.foreign = ""  # the class of an argument that NumPy's protocols handle, such as a data frame
         for i, value in enumerate(args):
             self._collect(value, strange=op.kind == "elementwise" and i in op.arrays)

@@ -96,10 +96,11 @@ def execute(this: Call, settings: Settings, decision: Decision, where: Backend, 
             _record(this, settings, decision, str(where.device), reason, 0.0, before, now(HOST), None)
         raise
     if ticket is not None:
-        learner.end(ticket, undisturbed=where is planned and ledger.count == count)
+        alone = where is planned and ledger.count == count
+        learner.end(ticket, undisturbed=alone, seconds=this.seconds if where is HOST else None)
     if before is not None:
         ended = now(where)
-        actual = where.seconds() - before.device if where is planned is not HOST else ended - before.start
+        actual = _took(this, planned, where, before, ended)
         _record(this, settings, decision, str(where.device), reason, actual, before, ended, (result, work))
     return result
 
@@ -257,7 +258,7 @@ def _stay(this: Call, settings: Settings) -> Any:
     if before is not None:
         decision = Decision("cpu", "a view: nothing runs", 0.0, 0.0, (0.0, 0.0))
         ended = now(HOST)
-        actual = ended - before.start if device == CPU else 0.0  # not a device clock's time
+        actual = this.seconds if device == CPU else 0.0  # not a device clock's time
         _record(this, settings, decision, str(device), decision.reason, actual, before, ended, None)
     return result
 
@@ -306,6 +307,13 @@ class _Before(NamedTuple):
     def calling(cls, where: Backend) -> _Before:
         """Read them."""
         return cls(now(where), where.seconds(), ledger.nbytes, ledger.count, ledger.seconds)
+
+
+def _took(this: Call, planned: Backend, where: Backend, before: _Before, ended: float) -> float:
+    """Return the seconds of a call and its transfers, on the clock of where it ran; failed attempts count."""
+    if where is not planned:
+        return ended - before.start
+    return this.seconds + (ledger.seconds - before.seconds) if where is HOST else where.seconds() - before.device
 
 
 def _record(

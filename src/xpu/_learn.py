@@ -85,7 +85,7 @@ class Learner:
         self._warm: set[tuple[bool, str, str]] = set()
         self._owed: dict[tuple[str, str], float] = {}
         self._strange: dict[tuple[bool, tuple[str, str, int]], int] = {}
-        self._pending: deque[tuple[Ticket, float]] = deque(maxlen=64)
+        self._pending: deque[tuple[Ticket, float, float | None]] = deque(maxlen=64)
         self._countdown = self._interval = 1
         self._last = clock()
         self._spent = 0.0
@@ -118,12 +118,15 @@ class Learner:
         self._spent += self._clock() - began
         return Ticket(lap, on_host, cold, work)
 
-    def end(self, ticket: Ticket, *, undisturbed: bool) -> None:
-        """Finish timing a call; it counts only if nothing was moved and it ran where it was meant to."""
+    def end(self, ticket: Ticket, *, undisturbed: bool, seconds: float | None = None) -> None:
+        """Finish timing a call; it counts only if nothing was moved and it ran where it was meant to.
+
+        `seconds` are those of the function alone, where they are known: the lap has our own work in it.
+        """
         began = self._clock()
         ticket.lap.stop()
         if undisturbed:
-            self._pending.append((ticket, self._predicted(ticket)))
+            self._pending.append((ticket, self._predicted(ticket), seconds))
         self._harvest()
         self._pace(began)
 
@@ -138,9 +141,8 @@ class Learner:
     def _harvest(self) -> None:
         """Learn from the calls whose times have come in; a GPU is never waited for."""
         while self._pending:
-            ticket, predicted = self._pending[0]
-            seconds = ticket.lap.seconds()
-            if seconds is None:
+            ticket, predicted, seconds = self._pending[0]
+            if seconds is None and (seconds := ticket.lap.seconds()) is None:
                 return
             self._pending.popleft()
             if predicted > 0 and seconds > 0:

@@ -140,6 +140,19 @@ def test_a_gpu_is_never_waited_for():
     assert made.samples >= 1
 
 
+def test_what_the_function_took_counts_where_it_is_known():
+    made, machine, world = fresh()
+    truth = machine.cpu.seconds(WORK)
+    for _ in range(5000):
+        world.now += 2e-5
+        ticket = made.begin(CPU, WORK)
+        world.now += 3 * truth  # with the work around it
+        if ticket is not None:
+            made.end(ticket, undisturbed=True, seconds=truth)
+    assert made.samples > 0
+    assert machine.cpu.seconds(WORK) == pytest.approx(truth, rel=0.01)
+
+
 # ----------------------------------------------------------------------------- the price of a cold call
 
 
