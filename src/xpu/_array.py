@@ -37,6 +37,7 @@ from xpu._op import host_only
 from xpu._ops import creation, rest
 from xpu._ops import elementwise as ew
 from xpu._parents import holder, holder_of_block
+from xpu._subclass import Subclassed, SubclassedWithUfuncs
 from xpu._taken import taken
 from xpu._wrap import kinds, wrap
 from xpu.errors import text
@@ -297,10 +298,14 @@ class ndarray(Methods, metaclass=Arrays):
         # Explicit strides tell consumers without a buffer protocol to ask for `tobytes`.
         return {**shown.__array_interface__, "strides": shown.strides}
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def __array_ufunc__(self: Any, ufunc: np.ufunc, method: Any, *inputs: Any, **kwargs: Any) -> Any:
+        if isinstance(self, SubclassedWithUfuncs):  # by its class's name: ndarray.__array_ufunc__(self, ...)
+            return SubclassedWithUfuncs.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)
         return array_ufunc(ufunc, method, inputs, kwargs)
 
-    def __array_function__(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __array_function__(self: Any, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if isinstance(self, Subclassed):
+            return np.ndarray.__array_function__(self, func, types, args, kwargs)
         return array_function(func, args, kwargs)
 
     def __dlpack__(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from types import new_class
+from collections.abc import Callable
+from functools import cache, wraps
+from types import FunctionType, new_class
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,27 @@ def _new_array(cls: type, *args: Any, **kwargs: Any) -> Any:
     return _constructed(*args, **kwargs)
 
 
+_found = type.__getattribute__
+_METHODS = frozenset(dir(np.ndarray))
+_PROTOCOLS = frozenset({"__array_ufunc__", "__array_function__"})  # NumPy asks the class for them, for every call
+
+
+@cache
+def _unbound(ours: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return a method as a subclass calls it, ``ndarray.__getitem__(self, key)``: its instances are NumPy arrays."""
+
+    @wraps(ours)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(self) is np.ndarray:
+            self = over(self)
+        if isinstance(self, Handle):
+            return ours(self, *args, **kwargs)
+        base = Subclassed if isinstance(self, Subclassed) else np.ndarray
+        return getattr(base, name)(self, *args, **kwargs)
+
+    return method
+
+
 class Arrays(ABCMeta):
     """Lets NumPy's own arrays count as arrays: libraries hand them out, and scripts ask."""
 
@@ -52,6 +75,13 @@ class Arrays(ABCMeta):
         """NumPy's constructor; xpu itself makes handles by `kinds.new_array`, which is faster."""
         return _constructed(*args, **kwargs) if cls is kinds.array else type.__call__(cls, *args, **kwargs)
 
+    def __getattribute__(cls, name: str) -> Any:
+        """Return an attribute of the class; instances and operators do not pass here."""
+        found = _found(cls, name)
+        if name in _PROTOCOLS or type(found) is not FunctionType or name not in _METHODS:
+            return found
+        return _unbound(found, name)
+
     def __getattr__(cls, name: str) -> Any:
         """What only subclasses call, such as ``ndarray.__array_wrap__``, is NumPy's."""
         return getattr(np.ndarray, name)
@@ -59,7 +89,7 @@ class Arrays(ABCMeta):
     def __instancecheck__(cls, instance: Any) -> bool:
         kind = type(instance)
         if cls is kinds.array:  # a scalar is none, as in NumPy
-            return isinstance(instance, np.ndarray) or (cls in kind.__mro__ and kinds.scalar not in kind.__mro__)
+            return kind is cls or isinstance(instance, np.ndarray)
         return type.__instancecheck__(cls, instance)
 
     def __subclasscheck__(cls, subclass: type) -> bool:

@@ -251,8 +251,6 @@ def scalar_reflected(
 
 def _elsewhere(ufunc: UFunc, x: Any, other: Any) -> Any:
     """Run an operator while the gate is not open, or on operands of other types."""
-    if isinstance(x, Subclassed):
-        return x._raw  # an unbound method, called on a user's class: it raises
     if gate.ajar and (type(other) in kinds.both or type(other) in _numbers):
         made = of_few_bytes(ufunc.op, x, other)
         if made is not TOO_MUCH:

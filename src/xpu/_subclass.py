@@ -16,7 +16,7 @@ from xpu._block import Handle, anchor, host_view, settle
 from xpu._wrap import enclose, kinds
 from xpu.errors import text
 
-__all__ = ["Subclassed", "based_on_numpy", "over"]
+__all__ = ["Subclassed", "SubclassedWithUfuncs", "based_on_numpy", "over"]
 
 
 def over(memory: np.ndarray[Any, Any]) -> Any:

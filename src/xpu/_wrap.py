@@ -30,6 +30,7 @@ class _Kinds:
 kinds = _Kinds()
 
 _NUMPY = np.ndarray
+_may_share: Any = getattr(np.may_share_memory, "_implementation", np.may_share_memory)  # asks no user
 # Values that NumPy takes as they are, and that cannot hold an array.
 _CODES = "?bhilqBHILQefdgFDG"
 NUMBERS: frozenset[type] = frozenset({int, float, complex, bool, *(np.dtype(code).type for code in _CODES)})
@@ -147,7 +148,7 @@ def enclose(result: Any, inputs: list[Any]) -> Any:
             if isinstance(given, Handle):
                 if given._raw is result:
                     return given
-            elif np.may_share_memory(result, given):
+            elif _may_share(result, given):
                 handle = kinds.new_array()
                 settle(handle, host_view(result, anchored=True))
                 return handle

@@ -1,7 +1,9 @@
 """Classes derived from `xpu.ndarray`: the recipes of NumPy's manual ("Subclassing ndarray"), on every device."""
 
+import inspect
 import pickle
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -137,15 +139,93 @@ def test_abstract_bases(device):
     assert xpu.ones(3).view(Priced).price() == 3.0
 
 
-def test_an_unbound_method_says_what_to_write():
-    class Scaled(xpu.ndarray):
-        def __mul__(self, other):
-            return xpu.ndarray.__mul__(self, other)
+class Scaled(Info):
+    """Calls the base by its name, as many classes do that were written before ``super()`` was short."""
 
-        def __getitem__(self, key):
-            return xpu.ndarray.__getitem__(self, key)
+    def __mul__(self, other):
+        return xpu.ndarray.__mul__(self, other)
 
-    scaled = xpu.ones(3).view(Scaled)
-    for wrong in (lambda: scaled * 2, lambda: scaled * scaled, lambda: scaled[0]):
-        with pytest.raises(TypeError, match=r"NumPy class. Call super\(\).method"):
-            wrong()
+    def __iadd__(self, other):
+        return xpu.ndarray.__iadd__(self, other)
+
+    def __getitem__(self, key):
+        return xpu.ndarray.__getitem__(self, key)
+
+    def __setitem__(self, key, value):
+        xpu.ndarray.__setitem__(self, key, value)
+
+    def __repr__(self):
+        return "Scaled " + xpu.ndarray.__repr__(self)
+
+    def sum(self, *args, **kwargs):
+        return xpu.ndarray.sum(self, *args, **kwargs)
+
+    def plain(self):
+        return xpu.ndarray.view(self, xpu.ndarray)
+
+
+def test_unbound_methods():
+    scaled = Scaled([1.0, 2.0, 3.0], info="m")
+    for made, expected in (
+        (scaled * 2, [2.0, 4.0, 6.0]),
+        (scaled * xpu.ones(3), [1.0, 2.0, 3.0]),
+        (scaled[1:], [2, 3]),
+    ):
+        assert (type(made), made.info, made.tolist()) == (Scaled, "m", expected)
+    same = scaled
+    scaled += 1
+    scaled[0] = 7.0
+    assert same is scaled
+    assert repr(scaled) == "Scaled Scaled([7., 3., 4.])"
+    assert scaled.sum() == 14.0
+    plain = scaled.plain()
+    assert type(plain) is xpu.ndarray
+    plain[0] = 0.0
+    assert scaled.sum() == 7.0
+
+
+class Asked(xpu.ndarray):
+    seen: ClassVar[list[str]] = []
+
+    def __array_function__(self, func, types, args, kwargs):
+        Asked.seen.append(func.__name__)
+        return xpu.ndarray.__array_function__(self, func, types, args, kwargs)
+
+
+class Passing(xpu.ndarray):
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        plain = [x.view(xpu.ndarray) if isinstance(x, Passing) else x for x in inputs]
+        return xpu.ndarray.__array_ufunc__(self, ufunc, method, *plain, **kwargs)
+
+
+def test_protocols_by_the_name_of_the_class():
+    asked = xpu.arange(3.0).view(Asked)
+    Asked.seen.clear()
+    assert type(xpu.sum(asked)) is Asked  # as in NumPy: a subclass gets no scalar
+    joined = xpu.concatenate([asked, xpu.ones(2)])
+    assert joined.tolist() == [0.0, 1.0, 2.0, 1.0, 1.0]
+    assert Asked.seen == ["sum", "concatenate"]  # and nothing that xpu asks for itself
+    passing = xpu.arange(3.0).view(Passing)
+    for made in (passing + 1, xpu.add(passing, xpu.ones(3))):
+        assert (type(made), made.tolist()) == (xpu.ndarray, [1.0, 2.0, 3.0])
+
+
+def test_an_unbound_method_takes_any_array():
+    assert type(xpu.ndarray.sum(xpu.ones(3))) is xpu.scalar
+    theirs = np.arange(3.0)
+    made = xpu.ndarray.__getitem__(theirs, slice(1, None))
+    made += 1
+    assert (type(made), theirs.tolist()) == (xpu.ndarray, [0.0, 2.0, 3.0])
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    assert type(xpu.ndarray.copy(masked)) is np.ma.MaskedArray
+    with pytest.raises(TypeError, match="list"):
+        xpu.ndarray.sum([1.0, 2.0])
+
+
+def test_what_a_class_says_of_a_method():
+    assert xpu.ndarray.sum is xpu.ndarray.sum
+    assert xpu.ndarray.sum.__qualname__ == "ndarray.sum"
+    assert inspect.signature(xpu.ndarray.__getitem__) == inspect.signature(
+        type.__getattribute__(xpu.ndarray, "__getitem__")
+    )
+    assert list(map(xpu.ndarray.max, [xpu.ones(2), xpu.zeros(3)])) == [1.0, 0.0]
