@@ -30,7 +30,7 @@ class _Kinds:
 kinds = _Kinds()
 
 _NUMPY = np.ndarray
-_may_share: Any = getattr(np.may_share_memory, "_implementation", np.may_share_memory)  # asks no user
+_may_share: Any = getattr(np.may_share_memory, "_implementation", np.may_share_memory)  # asks no class of the user
 # Values that NumPy takes as they are, and that cannot hold an array.
 _CODES = "?bhilqBHILQefdgFDG"
 NUMBERS: frozenset[type] = frozenset({int, float, complex, bool, *(np.dtype(code).type for code in _CODES)})
