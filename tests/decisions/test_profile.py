@@ -80,17 +80,23 @@ def test_lanes_follow_one_another_on_one_clock(card):
     assert u.gpu + u.gpu_waiting_for_data + u.gpu_waiting_for_host == pytest.approx(u.seconds)
 
 
-def test_the_time_spent_on_playing_the_device_does_not_count(card):
+def test_the_time_spent_on_playing_the_device_does_not_count(card, monkeypatch):
+    wall = [0.0]  # a second passes wherever the host does the device's work, and nowhere else
+
+    def played(where):
+        wall[0] += where in ("run", "in upload")
+
     a = on_host(400, 400)
+    monkeypatch.setattr(HOST, "seconds", lambda: wall[0])
+    monkeypatch.setattr(_pretend, "time", SimpleNamespace(perf_counter=lambda: wall[0]))
+    monkeypatch.setattr(card, "fault", played)
+    before = card.clock
     with xpu.config(device="pretend"), xpu.profile() as p:
-        before = card.acted
         for _ in range(20):
             xpu.sort(a)
-        acted = card.acted - before
-    assert acted > 0
-    run = sum(e.actual for e in p.events)
-    assert run == pytest.approx(sum(e.predicted for e in p.events))
-    assert run <= p.seconds < run + acted
+    assert wall[0] == card.acted == 21.0  # one upload, twenty sorts
+    assert [e.actual for e in p.events] == pytest.approx([e.predicted for e in p.events])
+    assert p.seconds == pytest.approx(card.clock - before) == pytest.approx(sum(e.predicted for e in p.events))
 
 
 def test_a_pipeline_overlaps_copies_and_compute(card, monkeypatch):
