@@ -42,12 +42,12 @@ from xpu._gate import gate
 from xpu._op import Shaped, host_only
 from xpu._transfer import download, lift, lower, permit, upload
 
-__all__ = ["PARTIAL", "Block", "Handle", "View", "evict", "home", "shaped", "writing"]
+__all__ = ["PARTIAL", "Block", "Handle", "View", "evict", "home", "shaped", "uses", "writing"]
 
 Raw = Any
 _homing = threading.RLock()  # handles find their blocks
 _listing = threading.RLock()  # which blocks have replicas
-_uses = itertools.count(1)
+uses = itertools.count(1)
 
 
 def _after_fork() -> None:
@@ -421,7 +421,7 @@ def read(handle: Handle, target: Backend) -> Raw:
     block = view.block
     with block.lock:
         if target is not HOST:
-            block.last_use = next(_uses)
+            block.last_use = next(uses)
         alone = block.anchored or view.nbytes < PARTIAL * block.nbytes
         if alone and block.valid and target.device not in block.valid:
             return _read_alone(view, target)
@@ -461,7 +461,7 @@ def write(handle: Handle, target: Backend) -> Raw:
     block = view.block
     with block.lock:
         if target is not HOST:
-            block.last_use = next(_uses)
+            block.last_use = next(uses)
         block.ensure(target)
         return view.raw(target)
 

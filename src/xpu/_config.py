@@ -93,7 +93,8 @@ class Settings:
     """Resolved values of all settings, the recorders that listen, and who takes calls over.
 
     `why` is the reason given where `device` decides. `takes` is asked before every operation is
-    placed, with the operation as it was called, and answers with the result or ``NotImplemented``.
+    placed, with the operation as it was called, and answers with the result or ``NotImplemented``. `stays` is
+    `device` where that is all that an operation has to know, else empty.
     """
 
     __slots__ = (
@@ -104,6 +105,7 @@ class Settings:
         "on_fallback",
         "on_transfer",
         "recorders",
+        "stays",
         "takes",
         "tf32",
         "watching",
@@ -136,6 +138,8 @@ class Settings:
         self.takes = takes
         unusual = self.device not in ("auto", "cpu") or self.check != "off" or takes is not None
         self.watching = bool(recorders) or unusual
+        # Nothing but a device other than the host: what lies there already may take the short way (`_resident`).
+        self.stays = self.device if unusual and self.check == "off" and takes is None and not recorders else ""
         if self.watching:
             gate.watch(+1)
 

@@ -24,6 +24,7 @@ from xpu._ghosts import COPYING, on_ghosts
 from xpu._learn import learner
 from xpu._op import Op, Shaped, Work, host_only
 from xpu._placement import ACCELERATOR, Decision, Operand, Policy, decide
+from xpu._resident import admit, on_residents
 from xpu._running import forget_refusals, run, run_with_fallback, was_refused
 from xpu._short import TOO_MUCH, on_few_bytes
 from xpu._trace import Event, user_line
@@ -62,6 +63,10 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = on_few_bytes(op, args, kwargs)
         if result is not TOO_MUCH:
             return result
+    elif settings.stays:
+        result = on_residents(op, args, kwargs, settings.stays)
+        if result is not TOO_MUCH:
+            return result
     this = Call(op, args, kwargs)
     if settings.takes is not None and (made := settings.takes(this)) is not NotImplemented:
         return made
@@ -89,6 +94,8 @@ def execute(this: Call, settings: Settings, decision: Decision, where: Backend, 
         else:
             result, where, trouble = run_with_fallback(this, where, work, settings)
             reason = trouble or reason
+            if settings.stays and where is planned:
+                admit(this.op, this.args, this.kwargs, where, work)
     except XpuError as error:
         if before is not None:
             known = next(kind for kind in type(error).__mro__ if kind.__module__ == XpuError.__module__)
@@ -143,7 +150,7 @@ def ask(this: Call, settings: Settings) -> Asked:
             None, machine, shapes, work, [], Policy(gap=settings.why if settings.device == "cpu" else ALONE), []
         )
     forced = {"auto": None, "cpu": "cpu"}.get(settings.device, ACCELERATOR)
-    operands, blocks = _operands(this, shapes, target)
+    operands, blocks = _operands(this, shapes, target, accounts=forced is None)
     warmup = learner.price(work) if learner.on else 0.0
     gap = "" if forced == "cpu" else _gap(this, shapes, target)
     this.kind = memory.kind(work, blocks) if forced is None else None
@@ -194,7 +201,9 @@ def _where_operands_live(this: Call, settings: Settings) -> Backend | None:
     return None
 
 
-def _operands(this: Call, shapes: list[Shaped], target: Backend) -> tuple[list[Operand], list[Block | None]]:
+def _operands(
+    this: Call, shapes: list[Shaped], target: Backend, *, accounts: bool
+) -> tuple[list[Operand], list[Block | None]]:
     """Describe the operands to placement, and say which block each moves; a block moves but once for a call."""
     written = {id(t) for t in this.targets}
     operands: list[Operand] = []
@@ -206,7 +215,8 @@ def _operands(this: Call, shapes: list[Shaped], target: Backend) -> tuple[list[O
             on_host = isinstance(operand, np.ndarray)
             found = Operand(nbytes, on_host, not on_host)
         else:
-            view = shared(operand) if nbytes >= SMALL and not host_only(shape.dtype) else home(operand)
+            moves = accounts or not target.holds(operand._raw)
+            view = shared(operand) if moves and nbytes >= SMALL and not host_only(shape.dtype) else home(operand)
             where = devices_of(operand)
             if view is None:
                 found = Operand(nbytes, CPU in where, target.device in where)

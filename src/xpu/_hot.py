@@ -251,11 +251,9 @@ def scalar_reflected(
 
 def _elsewhere(ufunc: UFunc, x: Any, other: Any) -> Any:
     """Run an operator while the gate is not open, or on operands of other types."""
-    if gate.ajar and (type(other) in kinds.both or type(other) in _numbers):
-        made = of_few_bytes(ufunc.op, x, other)
-        if made is not TOO_MUCH:
-            return made
-        return call(ufunc.op, (x, other), {})
+    if type(other) in kinds.both or type(other) in _numbers:
+        made = of_few_bytes(ufunc.op, x, other) if gate.ajar else TOO_MUCH
+        return call(ufunc.op, (x, other), {}) if made is TOO_MUCH else made
     takes = _takes(other) or (ufunc.op.name == "equal" and _wraps(other))
     python = _WITH_SPARSE.get(ufunc.op.name)
     if takes or python is None or not _is_sparse(other):

@@ -56,7 +56,8 @@ def run(this: Call, where: Backend, work: Work) -> Any:
     function = where.function(this.op)
     assert function is not None
     if targets:
-        blocks = [shared(t).block for t in this.targets if id(t) in targets and _in_a_block(t, where)]
+        sorts = this.op.kind == "sort"
+        blocks = [shared(t).block for t in this.targets if id(t) in targets and (sorts or _in_a_block(t, where))]
         with writing(blocks, where) as begin:
             args, kwargs = this.replaced(fetch, where)
             spare = _spare(this, blocks, where)

@@ -39,6 +39,7 @@ __all__ = [
     "backend_of",
     "devices",
     "forget_machines",
+    "loaded",
     "machine",
     "machine_for",
     "now",
@@ -112,6 +113,11 @@ def backend(device: Device) -> Backend:
                 found = _loaded[device] = _load_pretend(device) if device.kind == "pretend" else _load_cuda(device)
                 gate.accelerate()
     return found
+
+
+def loaded(name: str) -> Backend | None:
+    """Return the backend of a device by its name, if it has been used before."""
+    return _loaded.get(name)  # a Device is its name
 
 
 def _load_pretend(device: Device) -> Backend:

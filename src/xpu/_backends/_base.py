@@ -65,6 +65,9 @@ class Backend(Protocol):
     def compact(self, raw: Raw) -> Raw:
         """Return a contiguous copy (C order), made on the device."""
 
+    def holds(self, raw: Raw) -> bool:
+        """Return True for a raw array that lies here."""
+
     def shares(self, raw: Raw, other: Raw) -> bool:
         """Return True if both lie in one allocation."""
 

@@ -194,6 +194,10 @@ class CupyBackend:
         with self._here():
             return cupy.array(raw, order="C", copy=True)
 
+    def holds(self, raw: Raw) -> bool:
+        """Return True for a CuPy array on this device."""
+        return isinstance(raw, cupy.ndarray) and raw.data.device_id == self.device.index
+
     def shares(self, raw: Raw, other: Raw) -> bool:
         """Return True if both lie in one allocation: CuPy makes one memory object for each."""
         return raw.data.mem is other.data.mem

@@ -141,6 +141,10 @@ class NumpyBackend:
         """Return a C-contiguous copy."""
         return np.array(raw, order="C", copy=True)
 
+    def holds(self, raw: Any) -> bool:
+        """Return True for a NumPy array."""
+        return isinstance(raw, np.ndarray)
+
     def shares(self, raw: Host, other: Host) -> bool:
         """Return True if both lie in one allocation."""
         return owner(raw) is owner(other)

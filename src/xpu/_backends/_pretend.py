@@ -258,6 +258,10 @@ class PretendBackend:
             self.memory.take(made)
         return PretendArray(made)
 
+    def holds(self, raw: Any) -> bool:
+        """Return True for one of its arrays."""
+        return isinstance(raw, PretendArray)
+
     def shares(self, raw: PretendArray, other: PretendArray) -> bool:
         """Return True if both lie in one allocation."""
         return owner(raw._data) is owner(other._data)
