@@ -99,7 +99,7 @@ def _run(op: Op, this: _Apart, where: Backend, work: Work) -> Any:
     if block is None:
         return where.run(function, tuple(this.args), this.kwargs, work)
     with block.lock:  # no other thread takes a replica of what is being written
-        if len(block.valid) != 1 or where.device not in block.valid:
+        if block.valid != {where.device}:  # another replica would be stale
             return TOO_MUCH
         return where.run(function, tuple(this.args), this.kwargs, work)
 
@@ -134,7 +134,7 @@ def _apart(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], where: Backend
     if kwargs:
         out = kwargs.get("out")
         if out is not None:
-            raw = _there(out, where, alone=True) if type(out) is kinds.array else None
+            raw = _there(out, where) if type(out) is kinds.array else None
             if raw is None:
                 return None
             view = home(out)
@@ -153,15 +153,15 @@ def _apart(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], where: Backend
     return _Apart(tuple(key), raws, named, operands, written)
 
 
-def _there(value: Handle, where: Backend, *, alone: bool = False) -> Raw | None:
-    """Return the raw array of a handle with a replica on `where`, nowhere else if `alone`; None for any other."""
+def _there(value: Handle, where: Backend) -> Raw | None:
+    """Return the raw array of a handle with a replica on `where`; None for any other, and for one that is pinned."""
     view = home(value)
     if view is None:
         raw = value._raw
         return raw if where.holds(raw) else None
     block = view.block
     with block.lock:  # nothing is evicted meanwhile
-        if where.device not in block.valid or block.pin is not None or (alone and len(block.valid) > 1):
+        if where.device not in block.valid or block.pin is not None:
             return None
         block.last_use = next(uses)
         return view.raw(where)

@@ -412,6 +412,21 @@ def difference(name, seed, devices=DEVICES):
     return ""
 
 
+def difference_the_second_time(name, seed):
+    """Run one drawn call twice on operands that lie on the pretend device: the second is known (`xpu._resident`)."""
+    how, args, keywords, _ = draw(name, seed)
+    _, again, same, _ = draw(name, seed)
+    try:
+        expected = how(np, *args, **keywords)
+    except REFUSALS:
+        return ""
+    with xpu.config(device="pretend", on_fallback="allow"):
+        for _ in range(2):
+            there = [xpu.copy(xpu.asarray(a)) if isinstance(a, np.ndarray) else _ours(a, ()) for a in again]
+            got = how(xpu, *there, **same)
+    return unlike(name, got, expected, again)
+
+
 def unlike(name, got, expected, operands):
     """Say how a result differs from NumPy's beyond the published budget; nothing if it does not."""
     if isinstance(expected, (tuple, list)):
