@@ -17,10 +17,11 @@ from xpu._backends._same import as_numpy
 
 
 def on_device(host):
-    """Return a ``cupy.ndarray`` over a copy of a NumPy array's bytes."""
+    """Return a ``cupy.ndarray`` over a copy of a NumPy array's bytes; as from CuPy's pool, in a multiple of 512."""
     host = np.array(host, order="K", copy=True)
-    flat = host.ravel("K").view(np.uint8) if host.nbytes else np.zeros(1, np.uint8)
-    memory = cupy.cuda.UnownedMemory(flat.ctypes.data, max(flat.nbytes, 1), flat, device_id=0)
+    flat = np.zeros(max(-(-host.nbytes // 512), 1) * 512, np.uint8)
+    flat[: host.nbytes] = host.ravel("K").view(np.uint8)
+    memory = cupy.cuda.UnownedMemory(flat.ctypes.data, flat.nbytes, flat, device_id=0)
     return cupy.ndarray(host.shape, host.dtype, memptr=cupy.cuda.MemoryPointer(memory, 0), strides=host.strides)
 
 

@@ -222,6 +222,131 @@ def test_fortran_order_is_kept(f):
     assert ours.ravel("K").tolist() == theirs.ravel("K").tolist()
 
 
+# --- what CuPy's own documentation does not list: read in its source, version 14.2
+
+
+@pytest.mark.parametrize("key", [1.5, np.float64(1.0), (0, 1.5), slice(1.5), (slice(0.0, 2), 1)], ids=str)
+def test_a_float_is_no_index(key):
+    a = xpu.arange(12.0).reshape(3, 4) + 0
+    for use in (lambda: a[key], lambda: a.__setitem__(key, 7.0)):
+        with pytest.raises((IndexError, TypeError), match="integer"):
+            use()
+    assert a.tolist() == np.arange(12.0).reshape(3, 4).tolist()
+
+
+@pytest.mark.parametrize("casting", ["safe", "same_kind", "equiv"])
+def test_astype_takes_casting(casting):
+    expected, got, device, _ = _run(lambda xp, a: a.astype("f8", casting=casting), np.arange(3.0))
+    _same(expected, got)
+    assert device == "pretend:0"
+    with pytest.raises(TypeError, match="according to the rule"):
+        xpu.arange(3.0).astype("i4", casting=casting)
+
+
+def test_astype_asks_nothing_of_an_array_but_what_cupys_method_takes():
+    class Cupys:
+        dtype = np.dtype("f8")
+
+        def astype(self, dtype, order="K", casting=None, subok=None, copy=True):
+            assert casting is None, "casting is not supported yet"
+            return dtype, order, copy
+
+    assert OPS["astype"].host(Cupys(), "f4", copy=False) == ("f4", "K", False)
+
+
+@pytest.mark.parametrize("name", ["compress", "extract"])
+def test_a_condition_beyond_the_end_is_an_index_out_of_bounds(name):
+    a = xpu.arange(3.0)
+    expected, got, device, _ = _run(lambda xp, c, a: getattr(xp, name)(c, a), [True, False, True], np.arange(3.0))
+    _same(expected, got)
+    assert device == "pretend:0"
+    with pytest.raises(IndexError, match="out of bounds"):
+        getattr(xpu, name)(xpu.array([True, False, True, True]), a)
+
+
+def test_compress_takes_a_condition_of_one_axis():
+    with pytest.raises(ValueError, match="1-d"):
+        xpu.compress(xpu.array([[True, False], [True, True]]), xpu.arange(3.0))
+
+
+@pytest.mark.parametrize("name", ["eig", "eigh", "qr", "slogdet", "svd"])
+def test_results_of_linear_algebra_have_numpys_names(name):
+    expected, got, device, _ = _run(lambda xp, a: getattr(xp.linalg, name)(a), [[2.0, 0.0], [0.0, 1.0]])
+    assert type(got) is type(expected)
+    for e, g in zip(expected, got, strict=True):
+        assert xpu.asnumpy(g).dtype == e.dtype
+    assert device == "pretend:0"
+
+
+def test_raw_qr_is_a_plain_tuple_in_numpy_too():
+    assert type(xpu.linalg.qr(xpu.eye(2), "raw")) is type(xpu.linalg.qr(xpu.eye(2), mode="raw")) is tuple
+
+
+@pytest.mark.parametrize("matrix", [[[2.0, 1.0], [1.0, 3.0]], [[0.0, 1.0], [-1.0, 0.0]]], ids=["real", "complex"])
+def test_eigenvalues_are_real_where_numpys_are(matrix):
+    for f in (lambda xp, a: xp.linalg.eigvals(a), lambda xp, a: xp.linalg.eig(a)[1]):
+        expected, got, device, _ = _run(f, matrix)
+        assert xpu.asnumpy(got).dtype == expected.dtype
+        assert device == "pretend:0"
+
+
+@pytest.mark.parametrize("name", ["eigh", "eigvalsh"])
+def test_float16_has_no_eigenvalues(name):
+    with pytest.raises(TypeError, match="float16"):
+        getattr(xpu.linalg, name)(xpu.eye(2, dtype="f2"))
+
+
+@pytest.mark.parametrize("name", ["i0", "sinc"])
+@pytest.mark.parametrize("kind", ["?", "i1", "i2", "i8", "f4"])
+def test_small_integers_are_computed_with_in_double_precision(name, kind):
+    expected, got, device, _ = _run(lambda xp, a: getattr(xp, name)(a), np.array([0, 1, 1], kind))
+    assert (xpu.asnumpy(got).dtype, device) == (expected.dtype, "pretend:0")
+    np.testing.assert_allclose(xpu.asnumpy(got), expected, rtol=1e-6, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["percentile", "quantile"])
+def test_booleans_have_no_quantiles(name):
+    with pytest.raises(TypeError, match="boolean subtract"):
+        getattr(xpu, name)(xpu.array([True, False, True]), 0.5)
+
+
+@pytest.mark.parametrize("name", ["nanargmax", "nanargmin"])
+@pytest.mark.filterwarnings("ignore:All-NaN slice")
+def test_nothing_but_nan_has_no_largest_element(name):
+    values = np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, 2.0]])
+    for axis in (None, 1):
+        expected, got, device, _ = _run(lambda xp, a, axis=axis: getattr(xp, name)(a, axis=axis), values)
+        _same(np.asarray(expected), got)
+        assert device == "pretend:0"
+    with pytest.raises(ValueError, match="All-NaN"):
+        getattr(xpu, name)(xpu.array([[1.0, np.nan], [2.0, np.nan]]), axis=0)
+
+
+@pytest.mark.parametrize("name", ["nanstd", "nanvar"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_moments_without_degrees_of_freedom_are_nan(name):
+    for values, ddof, where in (([], 0, "cpu"), ([1.0, 2.0, np.nan], 2, "cpu"), ([1.0, 3.0, np.nan], 1, "pretend:0")):
+        expected, got, device, _ = _run(lambda xp, a, ddof=ddof: getattr(xp, name)(a, ddof=ddof), np.array(values))
+        _same(np.asarray(expected), got)
+        assert device == where
+
+
+def test_views_that_are_not_in_one_piece_are_sorted_on_the_device():
+    def run(xp, a):
+        a[:, ::2].sort(axis=0)
+        a.T.sort()
+        return a
+
+    expected, got, device, _ = _run(run, np.array([[3.0, 1.0, 2.0], [1.0, 5.0, 0.0], [2.0, 0.0, 9.0]]))
+    _same(expected, got)
+    assert device == "pretend:0"
+
+
+def test_flipping_no_axes_gives_the_value():
+    made = xpu.flip(xpu.asarray(3.0) + 0)
+    assert type(made) is xpu.scalar
+
+
 # --- what NumPy refuses
 
 

@@ -131,6 +131,37 @@ def test_an_index_out_of_bounds_raises_numpys_error(cuda):
         xpu.arange(3.0)[xpu.array([3])]
 
 
+@pytest.mark.parametrize("size", [1, 5, 60, 100])
+def test_what_the_pool_adds_to_an_allocation_does_not_move(cuda, size):
+    """CuPy's pool rounds up to 512 bytes: blocks are as large as their arrays nevertheless."""
+    with xpu.config(device="cuda"), xpu.profile() as p:
+        a = xpu.arange(float(size)) + 1.0
+        assert xpu.asnumpy(a).tolist() == (np.arange(float(size)) + 1.0).tolist()
+        assert p.bytes_moved == 8 * size
+        xpu.asnumpy(a)
+    assert p.bytes_moved == 8 * size  # the host keeps its copy
+
+
+def test_a_root_ends_where_its_array_ends(cuda):
+    raw = on_device(np.arange(12.0).reshape(3, 4))
+    root = cuda.root(raw[:2, ::-1])
+    assert (root.nbytes, cuda.offset(root, raw[:2, ::-1])) == (64, 24)
+    assert cuda.root(raw[:0]).nbytes == 0
+
+
+@pytest.mark.parametrize("name", ["linalg.inv", "linalg.solve", "linalg.cholesky"])
+def test_linear_algebra_looks_at_cusolvers_verdict(name, monkeypatch):
+    """CuPy raises ``LinAlgError`` only if told to; singular matrices give rubbish otherwise."""
+    import cupyx
+
+    from xpu._backends._cupy import CupyBackend
+
+    seen_states = []
+    monkeypatch.setattr(cupy.linalg, name.partition(".")[2], lambda *args: seen_states.append(cupyx.geterr()["linalg"]))
+    CupyBackend(Device("cuda:0")).function(OPS[name])(on_device(np.eye(2)))
+    assert (seen_states, cupyx.geterr()["linalg"]) == (["raise"], "ignore")
+
+
 def test_no_transfers_counts_both_directions(cuda):
     with xpu.config(device="cpu"):
         a = xpu.arange(5.0)

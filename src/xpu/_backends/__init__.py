@@ -210,8 +210,11 @@ def backend_of(raw: Any) -> Backend | None:
     """Return the backend a raw array belongs to; None if `raw` is not a raw array."""
     kind = type(raw)
     for found in tuple(_loaded.values()):
-        if issubclass(kind, found.raw_type) and found.device.kind != "cuda":
-            return found
+        if issubclass(kind, found.raw_type):
+            if found.device.kind != "cuda":
+                return found
+            name = f"cuda:{raw.device.id}"  # all GPUs have one raw type
+            return _loaded.get(name) or backend(Device(name))
     if kind.__module__.partition(".")[0] == "cupy" and hasattr(raw, "data"):
         return backend(Device(f"cuda:{raw.device.id}"))
     return None

@@ -6,6 +6,7 @@ with genuine ``cupy.ndarray`` objects over an address that is never read.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import threading
 import time
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import cupy
+import cupyx
 import numpy as np
 from cupy.cuda.compiler import CompileException
 from cupy.cuda.memory import OutOfMemoryError
@@ -137,6 +139,8 @@ class CupyBackend:
                 found = op.host
             elif path is not None:
                 found = _cupyx(path) if path.startswith("cupyx.") else follow(path, cupy)
+            if found is not None and op.kind == "linalg":
+                found = _raising(found)
             self._functions[op] = None if found is None else as_numpy(op, found)
         return self._functions[op]
 
@@ -159,9 +163,16 @@ class CupyBackend:
             return cupy.empty(nbytes, np.uint8)
 
     def root(self, raw: Raw) -> Raw:
-        """Return all bytes of the allocation behind an array."""
+        """Return the bytes of the allocation behind an array, up to the array's end.
+
+        The pool rounds allocations up to 512 bytes; what lies behind the array is nobody's and need not move.
+        """
         memory = raw.data.mem
-        return cupy.ndarray((memory.size,), np.uint8, memptr=cupy.cuda.MemoryPointer(memory, 0))
+        end = 0
+        if raw.size:
+            end = raw.data.ptr - memory.ptr + raw.itemsize
+            end += sum((n - 1) * s for n, s in zip(raw.shape, raw.strides, strict=True) if s > 0)
+        return cupy.ndarray((end,), np.uint8, memptr=cupy.cuda.MemoryPointer(memory, 0))
 
     def offset(self, root: Raw, raw: Raw) -> int:
         """Return where an array starts in its root."""
@@ -216,6 +227,20 @@ class CupyBackend:
             cupy.get_default_memory_pool().free_all_blocks()
             cupy.get_default_pinned_memory_pool().free_all_blocks()
         staging_pool().clear()
+
+
+def _raising(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function of ``cupy.linalg`` raise ``LinAlgError``: CuPy does not look at cuSOLVER's verdict unless told to.
+
+    Without it the inverse of a singular matrix is a matrix of rubbish. Looking costs one synchronisation.
+    """
+
+    @functools.wraps(function, updated=())
+    def raising(*args: Any, **kwargs: Any) -> Any:
+        with cupyx.errstate(linalg="raise"):
+            return function(*args, **kwargs)
+
+    return raising
 
 
 def _cupyx(path: str) -> Any:

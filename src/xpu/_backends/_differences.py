@@ -68,13 +68,22 @@ def _is_mask(part: Any) -> bool:
     return isinstance(part, np.ndarray) and part.dtype.kind == "b"
 
 
+def _as_integers(key: Any) -> Any:
+    """A float that is an index is cut to an integer."""
+    if isinstance(key, tuple):
+        return tuple(map(_as_integers, key))
+    if isinstance(key, slice):
+        return slice(*(_as_integers(v) for v in (key.start, key.stop, key.step)))
+    return int(key) if isinstance(key, (float, np.floating)) else key
+
+
 def _getitem(x: np.ndarray[Any, Any], key: Any) -> Any:
-    return x[_wrapped_key(x, key)]
+    return x[_wrapped_key(x, _as_integers(key))]
 
 
 def _setitem(x: np.ndarray[Any, Any], key: Any, value: Any) -> None:
     """Of several writes to one element the first wins here: as good as any other."""
-    key = _wrapped_key(x, key)
+    key = _wrapped_key(x, _as_integers(key))
     value = _saturated(value, x.dtype)
     if isinstance(key, np.ndarray) and key.dtype.kind in "iu" and isinstance(value, np.ndarray) and value.ndim:
         x[key.reshape(-1)[::-1]] = np.broadcast_to(value, key.shape + x.shape[1:]).reshape(-1, *x.shape[1:])[::-1]
@@ -93,8 +102,11 @@ def _saturated(value: Any, dtype: np.dtype[Any]) -> Any:
     return made
 
 
-def _astype(x: Any, dtype: Any, *args: Any, **kwargs: Any) -> Any:
-    return _saturated(x, np.dtype(dtype)).astype(dtype, *args, **kwargs)
+def _astype(x: Any, dtype: Any, order: str = "K", casting: Any = None, copy: bool = True) -> Any:
+    if casting is not None:
+        message = "casting is not supported yet"
+        raise TypeError(message)
+    return _saturated(x, np.dtype(dtype)).astype(dtype, order=order, copy=copy)
 
 
 def _take(a: Any, indices: Any, axis: int | None = None, **kwargs: Any) -> Any:
@@ -124,6 +136,72 @@ def _delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
     return np.delete(arr, _wrapped(obj, arr.size if axis is None else arr.shape[axis]), axis)
 
 
+def _compress(condition: Any, a: Any, axis: int | None = None, **kwargs: Any) -> Any:
+    """The condition is not looked at beyond its first axis, and what it selects comes round to the other end."""
+    return np.take(a, _wrapped(np.nonzero(condition)[0], a.size if axis is None else a.shape[axis]), axis, **kwargs)
+
+
+def _extract(condition: Any, arr: Any) -> Any:
+    return _compress(np.ravel(condition), arr.ravel())
+
+
+def _plain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Several results are a tuple without names."""
+    made = function(*args, **kwargs)
+    return tuple(made) if isinstance(made, tuple) else made
+
+
+def _eig(a: Any) -> Any:
+    """Eigenvalues are complex, whatever they are."""
+    return tuple(m.astype(np.result_type(m, np.complex64)) for m in np.linalg.eig(a))
+
+
+def _eigvals(a: Any) -> Any:
+    return _eig(a)[0]
+
+
+def _eigh(a: Any, *args: Any, **kwargs: Any) -> Any:
+    """Float16 is taken, too."""
+    if a.dtype != np.float16:
+        return tuple(np.linalg.eigh(a, *args, **kwargs))
+    return tuple(m.astype(np.float16) for m in np.linalg.eigh(a.astype(np.float32), *args, **kwargs))
+
+
+def _of_small_floats(function: Callable[..., Any], x: Any) -> Any:
+    """Small integers are computed with in half or single precision."""
+    small = {1: np.float16, 2: np.float32}.get(x.dtype.itemsize, np.float64)
+    return function(x.astype(small)).astype(small) if x.dtype.kind in "biu" else function(x)
+
+
+def _nan_place(function: Callable[..., Any], a: Any, axis: Any = None, **kwargs: Any) -> Any:
+    """An index out of range, where all is NaN."""
+    found = function(np.where(np.isnan(a).all(axis=axis, keepdims=True), 0, a), axis, **kwargs)
+    return np.where(np.isnan(a).all(axis=axis), -1, found)
+
+
+def _nan_moment(function: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
+    """Zero of no elements."""
+    made = function(a, *args, **kwargs)
+    return made if np.size(a) else np.zeros_like(made)
+
+
+def _sort(x: Any, *args: Any, **kwargs: Any) -> None:
+    if not x.flags.c_contiguous:
+        message = "Sorting non-contiguous array is not supported."
+        raise NotImplementedError(message)
+    x.sort(*args, **kwargs)
+
+
+def _of_booleans(function: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
+    """Booleans have quantiles."""
+    return function(a.astype(np.float64) if a.dtype.kind == "b" else a, *args, **kwargs)
+
+
+def _flip(m: Any, axis: Any = None) -> Any:
+    """Without an axis the result is a view."""
+    return np.flip(m, axis) if m.ndim else m[...]
+
+
 def _passing_over_nan(function: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> Any:
     """Minima and maxima of complex numbers pass over NaN."""
     if x.dtype.kind == "c":
@@ -142,6 +220,20 @@ _DIFFERENT: Mapping[str, Callable[..., Any]] = {
     "getitem": _getitem,
     "setitem": _setitem,
     "astype": _astype,
+    "compress": _compress,
+    "extract": _extract,
+    "flip": _flip,
+    **{name: functools.partial(_nan_place, getattr(np, name)) for name in ("nanargmax", "nanargmin")},
+    **{name: functools.partial(_nan_moment, getattr(np, name)) for name in ("nanstd", "nanvar")},
+    "ndarray.sort": _sort,
+    "percentile": functools.partial(_of_booleans, np.percentile),
+    "quantile": functools.partial(_of_booleans, np.quantile),
+    "i0": _c_ordered(functools.partial(_of_small_floats, np.i0)),
+    "sinc": _c_ordered(functools.partial(_of_small_floats, np.sinc)),
+    "linalg.eig": _eig,
+    "linalg.eigh": _eigh,
+    "linalg.eigvals": _eigvals,
+    **{f"linalg.{name}": functools.partial(_plain, getattr(np.linalg, name)) for name in ("qr", "slogdet", "svd")},
     "take": _take,
     "take_along_axis": _take_along_axis,
     "put": _put,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xpu._backends._base import NotAsNumpy
+from xpu._backends._same_linalg import linear
 from xpu._op import Op
 
 __all__ = ["as_numpy"]
@@ -39,7 +40,11 @@ def as_numpy(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
     """
     guard = _GUARDS.get(op.name)
     if op.kind == "elementwise":
-        return _elementwise(op, function, guard)
+        return _elementwise(op, _of_floats(function) if op.name in _OF_FLOATS else function, guard)
+    if op.kind == "linalg":
+        return linear(op, function)
+    if op.name in _ADAPTED:
+        return _ADAPTED[op.name](function)
     if guard is None:
         return function
 
@@ -81,6 +86,18 @@ def _elementwise(op: Op, function: Callable[..., Any], guard: Guard | None) -> C
         back = tuple(order.index(i) for i in range(len(order)))
         made = function(*[_turned(a, order) for a in args], **kwargs)
         return tuple(m.transpose(back) for m in made) if isinstance(made, tuple) else made.transpose(back)
+
+    return called
+
+
+# CuPy computes these of small integers in half or single precision, NumPy in double.
+_OF_FLOATS = frozenset({"i0", "sinc"})
+
+
+def _of_floats(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function, updated=())
+    def called(x: Raw, *args: Any, **kwargs: Any) -> Any:
+        return function(x.astype(np.float64) if x.dtype.kind in "biu" else x, *args, **kwargs)
 
     return called
 
@@ -165,12 +182,28 @@ def _axes_of(part: Any) -> int:
     return part.ndim if _is_array(part) and part.dtype.kind == "b" else 1
 
 
+def _numpys_key(key: Any) -> None:
+    """CuPy makes integers of what NumPy refuses as an index, such as 1.5."""
+    for part in key if isinstance(key, tuple) else (key,):
+        if isinstance(part, slice):
+            known = all(v is None or hasattr(v, "__index__") for v in (part.start, part.stop, part.step))
+        elif _is_array(part):
+            known = part.dtype.kind in "biu"
+        else:
+            known = part is None or part is Ellipsis or hasattr(part, "__index__")
+        if not known:
+            message = f"an index of type {type(part).__name__}"
+            raise NotAsNumpy(message)
+
+
 def _get(x: Raw, key: Any) -> None:
+    _numpys_key(key)
     for part, length in _integer_parts(x, key):
         _in_bounds(part, length)
 
 
 def _set(x: Raw, key: Any, value: Any) -> None:
+    _numpys_key(key)
     _values_fit(value, x.dtype)
     found = list(_integer_parts(x, key))
     for part, length in found:
@@ -186,6 +219,24 @@ def _take(a: Raw, indices: Any, axis: int | None = None, **_: Any) -> None:
     indices = _index(indices)
     if _is_array(indices):
         _in_bounds(indices, a.size if axis is None else a.shape[axis])
+
+
+def _compress(condition: Raw, a: Raw, axis: int | None = None, *_: Any, **__: Any) -> None:
+    """What a condition longer than the axis selects there is out of bounds; CuPy reads the first of several axes."""
+    if condition.ndim != 1:
+        message = f"a condition of {condition.ndim} axes"
+        raise NotAsNumpy(message)
+    _no_longer(condition, a.size if axis is None else a.shape[axis])
+
+
+def _extract(condition: Raw, a: Raw) -> None:
+    _no_longer(condition, a.size)
+
+
+def _no_longer(condition: Raw, length: int) -> None:
+    if condition.size > length:
+        message = f"a condition for {condition.size} elements, of {length}"
+        raise NotAsNumpy(message)
 
 
 def _index(value: Any) -> Any:
@@ -250,11 +301,18 @@ def _values_fit(value: Any, dtype: np.dtype[Any]) -> None:
         raise NotAsNumpy(message)
 
 
-def _cast(x: Raw, dtype: Any, order: str = "K", casting: str = "unsafe", *_: Any, **__: Any) -> None:
-    if casting != "unsafe" and not np.can_cast(x.dtype, dtype, casting):  # type: ignore[arg-type]
-        message = f"{x.dtype} does not cast to {dtype} under {casting!r}"
-        raise NotAsNumpy(message)
-    _values_fit(x, np.dtype(dtype))
+def _casting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """CuPy's ``astype`` refuses ``casting=``: what it would allow is looked up here."""
+
+    @functools.wraps(function, updated=())
+    def cast(x: Raw, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True) -> Any:
+        if casting != "unsafe" and not np.can_cast(x.dtype, dtype, casting):  # type: ignore[arg-type]
+            message = f"{x.dtype} does not cast to {dtype} under {casting!r}"
+            raise NotAsNumpy(message)
+        _values_fit(x, np.dtype(dtype))
+        return function(x, dtype, order, copy=copy)
+
+    return cast
 
 
 def _copyto(dst: Raw, src: Any, *_: Any, **__: Any) -> None:
@@ -265,6 +323,28 @@ def _ordered(a: Raw, *_: Any, **__: Any) -> None:
     """CuPy's minima and maxima of complex numbers pass over NaN in some of its kernels."""
     if a.dtype.kind == "c" and a.size and bool((a != a).any()):
         message = "complex values with NaN among them"
+        raise NotAsNumpy(message)
+
+
+def _nan_places(a: Raw, axis: int | None = None, *_: Any, **__: Any) -> None:
+    """Where all is NaN, CuPy gives an index out of range; NumPy raises."""
+    if a.dtype.kind in "fc" and a.size and bool((a != a).all(axis=axis).any()):
+        message = "a slice of nothing but NaN"
+        raise NotAsNumpy(message)
+
+
+def _nan_moments(a: Raw, *args: Any, ddof: float = 0, **_: Any) -> None:
+    """CuPy's are 0 of no elements, and infinite where `ddof` leaves none; NumPy's are NaN."""
+    ddof = args[3] if len(args) > 3 else ddof
+    if not a.size or ddof not in (0, 1):
+        message = f"{a.size} elements, ddof={ddof}"
+        raise NotAsNumpy(message)
+
+
+def _no_booleans(a: Raw, *_: Any, **__: Any) -> None:
+    """NumPy has no quantile of booleans."""
+    if a.dtype.kind == "b":
+        message = "booleans"
         raise NotAsNumpy(message)
 
 
@@ -282,15 +362,47 @@ def _is_array(value: Any) -> bool:
     return hasattr(value, "dtype") and hasattr(value, "flags")  # NumPy's scalars too, which have no duplicates
 
 
+def _flip(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Without an axis there is nothing to flip: NumPy gives the value, CuPy a view."""
+
+    @functools.wraps(function, updated=())
+    def flip(m: Raw, *args: Any, **kwargs: Any) -> Any:
+        made = function(m, *args, **kwargs)
+        return made if m.ndim else made.copy()
+
+    return flip
+
+
+def _in_one_piece(function: Callable[..., Any]) -> Callable[..., Any]:
+    """CuPy sorts arrays in C order only, in place."""
+
+    @functools.wraps(function, updated=())
+    def sort(x: Raw, *args: Any, **kwargs: Any) -> None:
+        whole = x if x.flags.c_contiguous else x.copy(order="C")
+        function(whole, *args, **kwargs)
+        if whole is not x:
+            x[...] = whole
+
+    return sort
+
+
+_ADAPTED: Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "astype": _casting,
+    "flip": _flip,
+    "ndarray.partition": _in_one_piece,
+    "ndarray.sort": _in_one_piece,
+}
+
 _GUARDS: Mapping[str, Guard] = {
     "getitem": _get,
     "setitem": _set,
+    "compress": _compress,
+    "extract": _extract,
     "take": _take,
     "take_along_axis": _take_along,
     "put": _put,
     "put_along_axis": _put_along,
     "delete": _delete,
-    "astype": _cast,
     "copyto": _copyto,
     "max": _ordered,
     "min": _ordered,
@@ -299,6 +411,12 @@ _GUARDS: Mapping[str, Guard] = {
     "argmax": _ordered,
     "argmin": _ordered,
     "ptp": _ordered,
+    "nanargmax": _nan_places,
+    "nanargmin": _nan_places,
+    "nanstd": _nan_moments,
+    "nanvar": _nan_moments,
+    "percentile": _no_booleans,
+    "quantile": _no_booleans,
     "power": _power,
     "pow": _power,
 }

@@ -328,6 +328,8 @@ item_set = function("setitem", "gather", gpu="self", host=_assign, writes=(0,), 
 
 
 def _astype(x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True) -> Any:
+    if casting == "unsafe":  # CuPy's method refuses the keyword
+        return x.astype(dtype, order=order, copy=copy)
     return x.astype(dtype, order=order, casting=casting, copy=copy)
 
 
