@@ -8,6 +8,7 @@ metadata, shared libraries from the C compiler, and a root folder with ``dev``, 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -190,6 +191,11 @@ class World:
             "PYTHONPATH": str(self.site),
             "LD_LIBRARY_PATH": str(self.loader),
         }
+        self.python: tuple[str, ...] = (sys.executable, "-S", "-P")
+        if "COVERAGE_PROCESS_CONFIG" in os.environ:
+            self.env["COVERAGE_PROCESS_CONFIG"] = os.environ["COVERAGE_PROCESS_CONFIG"]
+            self.env["XPU_COVERAGE"] = str(Path(sys.modules["coverage"].__path__[0]).parent)
+            self.python += (str(Path(__file__).with_name("watched_child.py")),)
         self.card_on_bus("0x1af4", "0x020000")  # some other device, so that the bus can be read
 
     def card_on_bus(self, vendor: str = "0x10de", kind: str = "0x030200") -> None:
@@ -284,8 +290,7 @@ class World:
 
     def report(self, process: Process | None = None, **limits: float) -> Report:
         """Let the doctor look at this machine, with time limits for the named probes."""
-        python = (sys.executable, "-S", "-P")
-        plans = _run.plans(root=str(self.root), python=python)
+        plans = _run.plans(root=str(self.root), python=self.python)
         plans = tuple(replace(p, limit=limits.get(p.name, p.limit)) for p in plans)
         return diagnose(plans, process=process, env=self.env)
 

@@ -255,11 +255,15 @@ class _Pass:
 
 
 def _without_frames(error: Exception) -> Exception:
-    """Return an error without the frames it came through."""
-    found: BaseException | None = error
-    while found is not None:
-        found.__traceback__ = None
-        found = found.__cause__ or found.__context__
+    """Return an error without the frames that it and the errors behind it came through; those may form a ring."""
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        found = waiting.pop()
+        if found is not None and not any(found is known for known in seen):
+            seen.append(found)
+            found.__traceback__ = None
+            waiting += [found.__cause__, found.__context__]
     return error
 
 

@@ -89,7 +89,7 @@ def _tile(typing: Any, x: Any, at: Any, pitch: Any, w: Any, ws: Any, high: Any, 
 
 
 def _tile_of(rows: int, size: int) -> Any:
-    def tile(x: Any, at: int, pitch: int, w: Any, ws: int, high: int, broad: int,
+    def tile(x: Any, at: int, pitch: int, w: Any, ws: int, high: int, broad: int,  # compiled by numba
              y: Any, to: int, yp: int, times: int, vectors: int) -> None:  # fmt: skip
         if vectors == WIDTH:
             _tile(x, at, pitch, w, ws, high, broad, y, to, yp, times, rows, WIDTH, size)
@@ -106,7 +106,7 @@ _four3, _two3, _one3 = (_tile_of(r, 3) for r in (ROWS, 2, 1))
 
 
 def _build(sources: str) -> Any:
-    def planes(x: Any, w: Any, y: Any, strip: Any, where: Any, lanes: int) -> None:
+    def planes(x: Any, w: Any, y: Any, strip: Any, where: Any, lanes: int) -> None:  # compiled by numba
         """Filter some planes, or some rows of them.
 
         ``where`` holds: the planes p0, p1 of x (counted over images and channels), channels, filters per channel, rows

@@ -187,7 +187,7 @@ def _column(rows: int) -> Any:
     """Return a compiled function that makes tiles of ``rows`` rows and one to three vectors, or six of few rows."""
     most = 6 if rows <= FEW else 3
 
-    def column(x: Any, xs: int, off: Any, k0: int, k1: int, w: Any, ws: int, wp: int,
+    def column(x: Any, xs: int, off: Any, k0: int, k1: int, w: Any, ws: int, wp: int,  # compiled by numba
                y: Any, ys: int, yp: int, anew: int, vectors: int) -> None:  # fmt: skip
         if vectors == 3:
             _tile(x, xs, off, k0, k1, w, ws, wp, y, ys, yp, anew, rows, 3)
@@ -202,7 +202,7 @@ def _column(rows: int) -> Any:
 
 
 def _packed_column(rows: int) -> Any:
-    def column(x: Any, xs: int, xp: int, depth: int, w: Any, ws: int, wb: int,
+    def column(x: Any, xs: int, xp: int, depth: int, w: Any, ws: int, wb: int,  # compiled by numba
                y: Any, ys: int, yp: int, anew: int, times: int, vectors: int) -> None:  # fmt: skip
         if vectors == 3:
             _packed_tiles(x, xs, xp, depth, w, ws, wb, y, ys, yp, anew, times, rows, 3)
@@ -220,7 +220,7 @@ _TALL = min(ROWS, VECTOR_BYTES // 8)
 _packed_tall, _packed_one = _packed_column(_TALL), _packed_column(1)
 
 
-def _rows(x: Any, xs: int, off: Any, k0: int, k1: int, w: Any, ws: int, wp: int,
+def _rows(x: Any, xs: int, off: Any, k0: int, k1: int, w: Any, ws: int, wp: int,  # compiled by numba
           y: Any, ys: int, yp: int, anew: int, rows: int, vectors: int) -> None:  # fmt: skip
     """Make ``rows`` rows of some vectors, the tallest tiles first; weights and outputs have their pitches."""
     r = 0
@@ -240,7 +240,7 @@ def _rows(x: Any, xs: int, off: Any, k0: int, k1: int, w: Any, ws: int, wp: int,
             r += 1
 
 
-def _packed_rows(x: Any, xs: int, xp: int, depth: int, w: Any, ws: int, wb: int,
+def _packed_rows(x: Any, xs: int, xp: int, depth: int, w: Any, ws: int, wb: int,  # compiled by numba
                  y: Any, ys: int, yp: int, anew: int, rows: int, vectors: int, lanes: int) -> None:  # fmt: skip
     """Make ``rows`` rows of some vectors from packed operands (see `_packed_tiles`)."""
     times = rows // _TALL
@@ -255,7 +255,7 @@ packed_rows: Any = numba.njit(_packed_rows, nogil=True, error_model="numpy")
 
 
 def _run_tiles(sources: str) -> Any:
-    def run(x: Any, off: Any, starts: Any, w: Any, y: Any, where: Any, lanes: int) -> None:
+    def run(x: Any, off: Any, starts: Any, w: Any, y: Any, where: Any, lanes: int) -> None:  # compiled by numba
         """Make ``y`` for some (image, group) pairs, rows and positions.
 
         The positions lie in lines: ``starts`` holds where each begins in x; in y they follow each other.  ``where``

@@ -136,7 +136,7 @@ def _outputs(typing: Any, planes: Any, at: Any, plane: Any, y: Any, to: Any, pit
 
 
 def _build_filters(sources: str) -> Any:
-    def filters(w: Any, w0: int, channels: int, k0: int, k1: int,
+    def filters(w: Any, w0: int, channels: int, k0: int, k1: int,  # compiled by numba
                 f0: int, f1: int, u: Any, first: int, plane: int, lanes: int) -> None:  # fmt: skip
         """Transform some channels of filters, into blocks of ``lanes`` filters side by side.
 
@@ -153,7 +153,7 @@ def _build_filters(sources: str) -> Any:
 
 
 def _build_inputs(sources: str) -> Any:
-    def inputs(x: Any, v: Any, strip: Any, where: Any, lanes: int) -> None:
+    def inputs(x: Any, v: Any, strip: Any, where: Any, lanes: int) -> None:  # compiled by numba
         """Transform some channels of some lines of tiles.
 
         ``where`` holds: the element of x where this group begins, x's pitch per image, the channels k0, k1, rows and
@@ -184,7 +184,7 @@ def _build_inputs(sources: str) -> Any:
 
 
 def _build_outputs(sources: str) -> Any:
-    def outputs(v: Any, u: Any, m: Any, y: Any, strip: Any, where: Any, lanes: int) -> bool:
+    def outputs(v: Any, u: Any, m: Any, y: Any, strip: Any, where: Any, lanes: int) -> bool:  # compiled by numba
         """Multiply, and after the last channel transform the products back; return whether all outputs are finite.
 
         ``where`` holds: channels, those in u k0, k1, the filters f0, f1 of those in u (f0 begins a block), the elements
