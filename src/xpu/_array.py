@@ -42,49 +42,15 @@ from xpu._taken import taken
 from xpu._wrap import kinds, wrap
 from xpu.errors import text
 
-__all__ = ["ndarray"]
+__all__ = ["Values", "ndarray"]
 
 
-class ndarray(Methods, metaclass=Arrays):
-    """An n-dimensional array whose bytes are on the host, on a GPU, or on both.
-
-    It is made by the functions of this package (`array`, `zeros`, ...); calling the class is NumPy's
-    low-level constructor. Attributes and methods are NumPy's; `device` and `to_device` are the array
-    API standard's.
-
-    A class derived from it is one of NumPy's: it stays on the host, with all that NumPy does for subclasses, and
-    shares memory with the array it is a view of.
-
-    Parameters
-    ----------
-    shape : int or tuple of int
-        Lengths of the axes.
-    dtype : dtype, optional
-        Element type.
-    buffer : object, optional
-        Memory to show, shared; the array stays on the host then. Without one the elements are arbitrary.
-    offset : int, optional
-        Bytes from the start of `buffer` to the first element.
-    strides : tuple of int, optional
-        Bytes from one element to the next, per axis.
-    order : {'C', 'F'}, optional
-        Memory order.
-
-    Examples
-    --------
-    >>> import xpu
-    >>> a = xpu.arange(6).reshape(2, 3)
-    >>> a[:, 1:] += 10
-    >>> a.tolist()
-    [[0, 11, 12], [3, 14, 15]]
-    """
+class Values(Methods, metaclass=Arrays):
+    """What arrays and scalars have in common: a scalar has no length and no elements, so `scalar` is no `ndarray`."""
 
     __slots__ = ()
     __array_priority__: ClassVar[float] = 1000.0
     __module__ = "xpu"
-
-    def __class_getitem__(cls, item: Any) -> Any:
-        return GenericAlias(cls, item)
 
     # ------------------------------------------------------------------ metadata
 
@@ -343,12 +309,12 @@ class ndarray(Methods, metaclass=Arrays):
     def __reduce__(self) -> tuple[Any, ...]:
         return _revive, (np.asarray(taken(self)), isinstance(self, kinds.scalar))
 
-    def __copy__(self) -> ndarray:
-        return creation.copy(self, order="K")  # type: ignore[no-any-return]
+    def __copy__(self) -> Any:
+        return creation.copy(self, order="K")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> ndarray:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if self.dtype.hasobject:
-            return wrap(self._raw.__deepcopy__(memo))  # type: ignore[no-any-return]
+            return wrap(self._raw.__deepcopy__(memo))
         return self.__copy__()
 
     # ------------------------------------------------------------------ reading by Python
@@ -379,23 +345,6 @@ class ndarray(Methods, metaclass=Arrays):
     def __index__(self) -> int:
         return operator.index(taken(self))
 
-    def __len__(self) -> int:
-        meta: Any = self._home if self._raw is None else self._raw
-        shape = meta.shape
-        if not shape:
-            message = "len() of unsized object"
-            raise TypeError(message)
-        return shape[0]  # type: ignore[no-any-return]
-
-    def __iter__(self) -> Iterator[Any]:
-        if not self.ndim:
-            message = "iteration over a 0-d array"
-            raise TypeError(message)
-        return elements(self)
-
-    def __contains__(self, value: Any) -> bool:
-        return bool(rest.any(self == value))
-
     def __repr__(self) -> str:
         return repr(np.asarray(taken(self)))
 
@@ -410,7 +359,6 @@ class ndarray(Methods, metaclass=Arrays):
     # ------------------------------------------------------------------ indexing
 
     __getitem__ = get_item
-    __setitem__ = set_item
 
     # ------------------------------------------------------------------ operators
 
@@ -464,6 +412,66 @@ class ndarray(Methods, metaclass=Arrays):
     __pos__ = unary(ew.positive)
     __abs__ = unary(ew.absolute)
     __invert__ = unary(ew.invert)
+
+
+class ndarray(Values):
+    """An n-dimensional array whose bytes are on the host, on a GPU, or on both.
+
+    It is made by the functions of this package (`array`, `zeros`, ...); calling the class is NumPy's
+    low-level constructor. Attributes and methods are NumPy's; `device` and `to_device` are the array
+    API standard's.
+
+    A class derived from it is one of NumPy's: it stays on the host, with all that NumPy does for subclasses, and
+    shares memory with the array it is a view of.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    dtype : dtype, optional
+        Element type.
+    buffer : object, optional
+        Memory to show, shared; the array stays on the host then. Without one the elements are arbitrary.
+    offset : int, optional
+        Bytes from the start of `buffer` to the first element.
+    strides : tuple of int, optional
+        Bytes from one element to the next, per axis.
+    order : {'C', 'F'}, optional
+        Memory order.
+
+    Examples
+    --------
+    >>> import xpu
+    >>> a = xpu.arange(6).reshape(2, 3)
+    >>> a[:, 1:] += 10
+    >>> a.tolist()
+    [[0, 11, 12], [3, 14, 15]]
+    """
+
+    __slots__ = ()
+    __module__ = "xpu"
+
+    def __class_getitem__(cls, item: Any) -> Any:
+        return GenericAlias(cls, item)
+
+    def __len__(self) -> int:
+        meta: Any = self._home if self._raw is None else self._raw
+        shape = meta.shape
+        if not shape:
+            message = "len() of unsized object"
+            raise TypeError(message)
+        return shape[0]  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.ndim:
+            message = "iteration over a 0-d array"
+            raise TypeError(message)
+        return elements(self)
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(rest.any(self == value))
+
+    __setitem__ = set_item
 
     def __imatmul__(self, other: Any) -> Any:
         self[...] = ew.matmul(self, other)

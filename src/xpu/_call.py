@@ -11,7 +11,7 @@ from xpu._accounts import Kind
 from xpu._backends import HOST, Backend, backend_of
 from xpu._block import Handle, shaped
 from xpu._op import Op, Shaped
-from xpu._subclass import Subclassed
+from xpu._subclass import BARE
 from xpu._transfer import lift
 
 __all__ = ["Call"]
@@ -54,8 +54,8 @@ class Call:
         elif not isinstance(value, _PLAIN):
             if backend_of(value) is not None:
                 self.operands.append(value)
-                if isinstance(value, Subclassed):
-                    self.foreign = type(value).__name__
+                if isinstance(value, np.ndarray) and type(value) not in BARE:
+                    self.foreign = type(value).__name__  # a mask, a matrix's product: no GPU library knows them
             elif strange or hasattr(value, "__array__") or hasattr(value, "__array_ufunc__"):
                 self.foreign = type(value).__name__
 

@@ -23,7 +23,7 @@ from xpu._interop import listed, read_index
 from xpu._ops import rest
 from xpu._ops._make import Function, UFunc
 from xpu._short import TOO_MUCH, assign_of_few_bytes, at_hand, of_few_bytes, window, write_of_few_bytes
-from xpu._subclass import Subclassed
+from xpu._subclass import BARE
 from xpu._taken import taken
 from xpu._wrap import NUMBERS, PLAIN, enclose, holds_none, kinds, wrap
 
@@ -95,13 +95,13 @@ def binary(
 def reflected(ufunc: UFunc) -> Callable[[Any, Any], Any]:
     """Make ``2 + x`` of a ufunc."""
     host: Any = ufunc.op.host
-    python = _WITH_SPARSE.get(ufunc.op.name)
+    python = _AS_NUMPYS.get(ufunc.op.name)
 
     def method(self: Any, other: Any) -> Any:
         if _plain is None or type(other) not in _numbers:
             if _takes(other) or _wraps(other):
                 return ufunc(other, self)
-            if python is None or not _is_sparse(other):
+            if python is None or not _asks_for_numpys(other):
                 return NotImplemented
             return enclose(python(other, np.asarray(taken(self))), [])
         raw = self._raw
@@ -255,8 +255,8 @@ def _elsewhere(ufunc: UFunc, x: Any, other: Any) -> Any:
         made = of_few_bytes(ufunc.op, x, other) if gate.ajar else TOO_MUCH
         return call(ufunc.op, (x, other), {}) if made is TOO_MUCH else made
     takes = _takes(other) or (ufunc.op.name == "equal" and _wraps(other))
-    python = _WITH_SPARSE.get(ufunc.op.name)
-    if takes or python is None or not _is_sparse(other):
+    python = _AS_NUMPYS.get(ufunc.op.name)
+    if takes or python is None or not _asks_for_numpys(other):
         return ufunc(x, other) if takes else NotImplemented
     return enclose(python(np.asarray(taken(x)), other), [])
 
@@ -264,7 +264,7 @@ def _elsewhere(ufunc: UFunc, x: Any, other: Any) -> Any:
 def _takes(other: Any) -> bool:
     """Defer to types that want to handle us themselves (NumPy's own rule, NEP 13)."""
     if isinstance(other, (Handle, np.ndarray)):
-        return not isinstance(other, (np.ma.MaskedArray, Subclassed))
+        return isinstance(other, Handle) or type(other) in BARE
     override = getattr(type(other), "__array_ufunc__", _ABSENT)
     if override is not _ABSENT:
         return override is not None
@@ -273,15 +273,15 @@ def _takes(other: Any) -> bool:
     return backend_of(other) is not None
 
 
-_WITH_SPARSE: dict[str, Any] = {
+_AS_NUMPYS: dict[str, Any] = {
     "add": operator.add, "subtract": operator.sub, "divide": operator.truediv, "less": operator.lt,
-    "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge,
+    "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge, "multiply": operator.mul,
 }  # fmt: skip
 
 
-def _is_sparse(other: Any) -> bool:
-    """SciPy's sparse arrays add and divide by NumPy's own dense arrays alone."""
-    return hasattr(type(other), "tocsr") and hasattr(type(other), "nnz")
+def _asks_for_numpys(other: Any) -> bool:
+    """SciPy's sparse arrays add and divide by NumPy's own dense arrays alone, a matrix multiplies by them alone."""
+    return (hasattr(type(other), "tocsr") and hasattr(type(other), "nnz")) or isinstance(other, np.matrix)
 
 
 def _wraps(other: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xpu._array import ndarray
+from xpu._array import Values, ndarray
 from xpu._gate import gate
 from xpu._hot import scalar_binary, scalar_reflected
 from xpu._taken import taken
@@ -35,14 +35,14 @@ def _swapped(python: Any) -> Any:
 
 def _multiplied(self: Any, other: Any) -> Any:
     """Multiply by anything but a plain number; a sequence is repeated, as NumPy's integers do."""
-    return self._value() * other if isinstance(other, _SEQUENCES) else ndarray.__mul__(self, other)
+    return self._value() * other if isinstance(other, _SEQUENCES) else Values.__mul__(self, other)
 
 
 def _multiplying(self: Any, other: Any) -> Any:
-    return other * self._value() if isinstance(other, _SEQUENCES) else ndarray.__rmul__(self, other)
+    return other * self._value() if isinstance(other, _SEQUENCES) else Values.__rmul__(self, other)
 
 
-class scalar(ndarray):
+class scalar(Values):
     """An immutable 0-d array: what NumPy's reductions and 0-d arithmetic return.
 
     It stays on its device until Python reads it. `s += 1` rebinds; it hashes, formats and indexes
@@ -78,6 +78,8 @@ class scalar(ndarray):
         at_hand = gate.open or (gate.ajar and isinstance(raw, np.generic))
         return raw if at_hand else np.asarray(taken(self))[()]
 
+    __iter__ = None  # else Python would iterate by index, and find nothing
+
     def copy(self, order: str = "C") -> scalar:
         """Return itself: it does not change."""
         return self
@@ -90,6 +92,10 @@ class scalar(ndarray):
 
     def __bool__(self) -> bool:
         return bool(self._value())
+
+    def __bytes__(self) -> bytes:
+        value = self._value()
+        return bytes(value) if self.dtype.kind in "iu" else value.tobytes()
 
     def __int__(self) -> int:
         return int(self._value())
@@ -142,36 +148,36 @@ class scalar(ndarray):
         message = f"'numpy.{type(self._value()).__name__}' object does not support item assignment"
         raise TypeError(message)
 
-    __add__ = scalar_binary(operator.add, _met(operator.add, ndarray.__add__))
-    __sub__ = scalar_binary(operator.sub, _met(operator.sub, ndarray.__sub__))
+    __add__ = scalar_binary(operator.add, _met(operator.add, Values.__add__))
+    __sub__ = scalar_binary(operator.sub, _met(operator.sub, Values.__sub__))
     __mul__ = scalar_binary(operator.mul, _met(operator.mul, _multiplied))
-    __truediv__ = scalar_binary(operator.truediv, _met(operator.truediv, ndarray.__truediv__))
-    __floordiv__ = scalar_binary(operator.floordiv, _met(operator.floordiv, ndarray.__floordiv__))
-    __mod__ = scalar_binary(operator.mod, _met(operator.mod, ndarray.__mod__))
-    __pow__ = scalar_binary(operator.pow, _met(operator.pow, ndarray.__pow__))
-    __and__ = scalar_binary(operator.and_, _met(operator.and_, ndarray.__and__))
-    __or__ = scalar_binary(operator.or_, _met(operator.or_, ndarray.__or__))
-    __xor__ = scalar_binary(operator.xor, _met(operator.xor, ndarray.__xor__))
-    __lshift__ = scalar_binary(operator.lshift, _met(operator.lshift, ndarray.__lshift__))
-    __rshift__ = scalar_binary(operator.rshift, _met(operator.rshift, ndarray.__rshift__))
-    __radd__ = scalar_reflected(operator.add, _met(_swapped(operator.add), ndarray.__radd__))
-    __rsub__ = scalar_reflected(operator.sub, _met(_swapped(operator.sub), ndarray.__rsub__))
+    __truediv__ = scalar_binary(operator.truediv, _met(operator.truediv, Values.__truediv__))
+    __floordiv__ = scalar_binary(operator.floordiv, _met(operator.floordiv, Values.__floordiv__))
+    __mod__ = scalar_binary(operator.mod, _met(operator.mod, Values.__mod__))
+    __pow__ = scalar_binary(operator.pow, _met(operator.pow, Values.__pow__))
+    __and__ = scalar_binary(operator.and_, _met(operator.and_, Values.__and__))
+    __or__ = scalar_binary(operator.or_, _met(operator.or_, Values.__or__))
+    __xor__ = scalar_binary(operator.xor, _met(operator.xor, Values.__xor__))
+    __lshift__ = scalar_binary(operator.lshift, _met(operator.lshift, Values.__lshift__))
+    __rshift__ = scalar_binary(operator.rshift, _met(operator.rshift, Values.__rshift__))
+    __radd__ = scalar_reflected(operator.add, _met(_swapped(operator.add), Values.__radd__))
+    __rsub__ = scalar_reflected(operator.sub, _met(_swapped(operator.sub), Values.__rsub__))
     __rmul__ = scalar_reflected(operator.mul, _met(_swapped(operator.mul), _multiplying))
-    __rtruediv__ = scalar_reflected(operator.truediv, _met(_swapped(operator.truediv), ndarray.__rtruediv__))
-    __rfloordiv__ = scalar_reflected(operator.floordiv, _met(_swapped(operator.floordiv), ndarray.__rfloordiv__))
-    __rmod__ = scalar_reflected(operator.mod, _met(_swapped(operator.mod), ndarray.__rmod__))
-    __rpow__ = scalar_reflected(operator.pow, _met(_swapped(operator.pow), ndarray.__rpow__))
-    __rand__ = scalar_reflected(operator.and_, _met(_swapped(operator.and_), ndarray.__rand__))
-    __ror__ = scalar_reflected(operator.or_, _met(_swapped(operator.or_), ndarray.__ror__))
-    __rxor__ = scalar_reflected(operator.xor, _met(_swapped(operator.xor), ndarray.__rxor__))
-    __rlshift__ = scalar_reflected(operator.lshift, _met(_swapped(operator.lshift), ndarray.__rlshift__))
-    __rrshift__ = scalar_reflected(operator.rshift, _met(_swapped(operator.rshift), ndarray.__rrshift__))
-    __lt__ = scalar_binary(operator.lt, _met(operator.lt, ndarray.__lt__))
-    __le__ = scalar_binary(operator.le, _met(operator.le, ndarray.__le__))
-    __gt__ = scalar_binary(operator.gt, _met(operator.gt, ndarray.__gt__))
-    __ge__ = scalar_binary(operator.ge, _met(operator.ge, ndarray.__ge__))
-    __eq__ = scalar_binary(operator.eq, _met(operator.eq, ndarray.__eq__))
-    __ne__ = scalar_binary(operator.ne, _met(operator.ne, ndarray.__ne__))
+    __rtruediv__ = scalar_reflected(operator.truediv, _met(_swapped(operator.truediv), Values.__rtruediv__))
+    __rfloordiv__ = scalar_reflected(operator.floordiv, _met(_swapped(operator.floordiv), Values.__rfloordiv__))
+    __rmod__ = scalar_reflected(operator.mod, _met(_swapped(operator.mod), Values.__rmod__))
+    __rpow__ = scalar_reflected(operator.pow, _met(_swapped(operator.pow), Values.__rpow__))
+    __rand__ = scalar_reflected(operator.and_, _met(_swapped(operator.and_), Values.__rand__))
+    __ror__ = scalar_reflected(operator.or_, _met(_swapped(operator.or_), Values.__ror__))
+    __rxor__ = scalar_reflected(operator.xor, _met(_swapped(operator.xor), Values.__rxor__))
+    __rlshift__ = scalar_reflected(operator.lshift, _met(_swapped(operator.lshift), Values.__rlshift__))
+    __rrshift__ = scalar_reflected(operator.rshift, _met(_swapped(operator.rshift), Values.__rrshift__))
+    __lt__ = scalar_binary(operator.lt, _met(operator.lt, Values.__lt__))
+    __le__ = scalar_binary(operator.le, _met(operator.le, Values.__le__))
+    __gt__ = scalar_binary(operator.gt, _met(operator.gt, Values.__gt__))
+    __ge__ = scalar_binary(operator.ge, _met(operator.ge, Values.__ge__))
+    __eq__ = scalar_binary(operator.eq, _met(operator.eq, Values.__eq__))
+    __ne__ = scalar_binary(operator.ne, _met(operator.ne, Values.__ne__))
     __iadd__ = __add__
     __isub__ = __sub__
     __imul__ = __mul__
@@ -184,7 +190,7 @@ class scalar(ndarray):
     __ixor__ = __xor__
     __ilshift__ = __lshift__
     __irshift__ = __rshift__
-    __imatmul__ = ndarray.__matmul__
+    __imatmul__ = Values.__matmul__
 
 
 kinds.scalar, kinds.new_scalar = scalar, type.__call__.__get__(scalar)

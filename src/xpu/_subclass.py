@@ -16,7 +16,10 @@ from xpu._block import Handle, anchor, host_view, settle
 from xpu._wrap import enclose, kinds
 from xpu.errors import text
 
-__all__ = ["Subclassed", "SubclassedWithUfuncs", "based_on_numpy", "over"]
+__all__ = ["BARE", "Subclassed", "SubclassedWithUfuncs", "based_on_numpy", "over"]
+
+# NumPy's classes whose results are plain arrays. Another class means something by itself: a mask, a matrix's product.
+BARE = frozenset({np.ndarray, np.memmap})
 
 
 def over(memory: np.ndarray[Any, Any]) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from einops import _backends
 
-from xpu._array import ndarray
+from xpu._block import Handle
 
 __all__ = ["Backend"]
 
@@ -26,4 +26,4 @@ class Backend(_backends.NumpyBackend):  # type: ignore[misc]  # einops has no an
 
     def is_appropriate_type(self, tensor: Any) -> bool:
         """Return True for xpu's arrays and scalars."""
-        return ndarray in type(tensor).__mro__
+        return isinstance(tensor, Handle)

@@ -1,13 +1,16 @@
 """Random numbers: NumPy's own streams, drawn on the host whatever device uses them.
 
 The same seed gives the same numbers on every device, because there is one stream. Generators are
-NumPy's; their methods return xpu arrays.
+NumPy's; their methods return xpu arrays. A library that is handed one (``scipy.stats.norm.rvs(random_state=rng)``)
+asks for an instance of NumPy's class, and takes its draws for NumPy's arrays: both hold, on the same stream.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -101,16 +104,59 @@ def _draw(name: str, method: Callable[..., Any], *, in_place: bool = False) -> C
     return draw
 
 
+_LIBRARIES = ("site-packages", "dist-packages")
+_KNOWS_NUMPY_ALONE: dict[str, bool] = {}
+
+
+def _asked_by_a_library(frame: FrameType) -> bool:
+    """Return True where the code that draws is a library's, and its file does not import xpu."""
+    path = frame.f_code.co_filename
+    found = _KNOWS_NUMPY_ALONE.get(path)
+    if found is None:
+        found = any(name in path for name in _LIBRARIES) and sys.modules["xpu"] not in frame.f_globals.values()
+        _KNOWS_NUMPY_ALONE[path] = found
+    return found
+
+
 class _Stream:
     """A NumPy generator whose methods return xpu arrays."""
 
     _made: Any
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """NumPy's class, for the libraries that ask."""
+        return type(self._made)
+
+    @property
+    def lock(self) -> Any:
+        """The bit generator's, for ``numpy.random.default_rng(self)``: NumPy's generator on the same stream."""
+        return self._bits.lock
+
+    @property
+    def capsule(self) -> Any:
+        """The bit generator's, as `lock`."""
+        return self._bits.capsule
+
+    @property
+    def state(self) -> Any:
+        """The bit generator's, as `lock`."""
+        return self._bits.state
+
+    @property
+    def _bits(self) -> Any:
+        return self._made._bit_generator  # `RandomState` has no other name for it
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._made, name)
         if name.startswith("_") or not callable(found):
             return found
-        draw = _draw(name, found, in_place=name == "shuffle")
+        ours = _draw(name, found, in_place=name == "shuffle")
+
+        @wraps(ours)
+        def draw(*args: Any, **kwargs: Any) -> Any:
+            return (found if _asked_by_a_library(sys._getframe(1)) else ours)(*args, **kwargs)
+
         self.__dict__[name] = draw  # the next call finds it at once
         return draw
 

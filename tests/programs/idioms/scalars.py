@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from collections.abc import Iterable, Sized
 
 import numpy as np
 
@@ -58,3 +59,13 @@ for v in x:
 print(total, isinstance(total, np.floating))
 print(np.array(3.5).item(), np.array([2.0]).item(), float(np.array(3.5)), int(np.array(3)))
 print(np.issubdtype(s.dtype, np.floating), s.dtype == float, s.dtype.kind, s.itemsize, s.nbytes, s.size)
+
+total, count = np.ones(3).sum(), np.arange(3).sum()
+for value in (total, count):
+    print(hasattr(value, "__len__"), isinstance(value, Iterable), isinstance(value, Sized), bytes(value))
+    for ask in (len, list, set, lambda v: 1 in v):
+        try:
+            ask(value)
+        except TypeError:
+            print("TypeError", end=" ")
+    print()
