@@ -117,81 +117,159 @@ def _asked_by_a_library(frame: FrameType) -> bool:
         _KNOWS_NUMPY_ALONE[path] = found
     return found
 
+class _Drawn:
+    """A method of a stream: made when first asked for, found in the stream itself from then on."""
 
-class _Stream:
-    """A NumPy generator whose methods return xpu arrays."""
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
 
-    _made: Any
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        """NumPy's class, for the libraries that ask."""
-        return type(self._made)
-
-    @property
-    def lock(self) -> Any:
-        """The bit generator's, for ``numpy.random.default_rng(self)``: NumPy's generator on the same stream."""
-        return self._bits.lock
-
-    @property
-    def capsule(self) -> Any:
-        """The bit generator's, as `lock`."""
-        return self._bits.capsule
-
-    @property
-    def state(self) -> Any:
-        """The bit generator's, as `lock`."""
-        return self._bits.state
-
-    @property
-    def _bits(self) -> Any:
-        return self._made._bit_generator  # `RandomState` has no other name for it
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._made, name)
-        if name.startswith("_") or not callable(found):
-            return found
-        ours = _draw(name, found, in_place=name == "shuffle")
+    def __get__(self, stream: Any, owner: type) -> Any:
+        if stream is None:
+            return getattr(owner.__base__, self.name)
+        theirs = getattr(stream._made, self.name)
+        ours = _draw(self.name, theirs, in_place=self.name == "shuffle")
 
         @wraps(ours)
         def draw(*args: Any, **kwargs: Any) -> Any:
-            return (found if _asked_by_a_library(sys._getframe(1)) else ours)(*args, **kwargs)
+            return (theirs if _asked_by_a_library(sys._getframe(1)) else ours)(*args, **kwargs)
 
-        self.__dict__[name] = draw  # the next call finds it at once
+        stream.__dict__[self.name] = draw
         return draw
 
-    def __repr__(self) -> str:
-        return repr(self._made)
 
-    def __str__(self) -> str:
-        return str(self._made)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), self._made)
+def _drawn() -> Any:
+    return _Drawn()
 
 
-def _restored(kind: type[_Stream], made: Any) -> _Stream:
-    stream = kind.__new__(kind)
-    stream._made = made
-    return stream
-
-
-class Generator(_Stream):
+class Generator(np.random.Generator):
     """``numpy.random.Generator`` over a bit generator; its methods return xpu arrays."""
 
     def __init__(self, bit_generator: BitGenerator) -> None:
-        self._made = np.random.Generator(bit_generator)
+        super().__init__(bit_generator)
+        self._made = np.random.Generator(bit_generator)  # whose own calls of its methods are NumPy's
 
-    def spawn(self, n_children: int) -> list[Generator]:
+    def spawn(self, n_children: int) -> list[Generator]:  # type: ignore[override]
         """Return independent child generators."""
         return [Generator(g.bit_generator) for g in self._made.spawn(n_children)]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Generator, (self.bit_generator,)
 
-class RandomState(_Stream):
+    # fmt: off
+    beta = _drawn()
+    binomial = _drawn()
+    bytes = _drawn()
+    chisquare = _drawn()
+    choice = _drawn()
+    dirichlet = _drawn()
+    exponential = _drawn()
+    f = _drawn()
+    gamma = _drawn()
+    geometric = _drawn()
+    gumbel = _drawn()
+    hypergeometric = _drawn()
+    integers = _drawn()
+    laplace = _drawn()
+    logistic = _drawn()
+    lognormal = _drawn()
+    logseries = _drawn()
+    multinomial = _drawn()
+    multivariate_hypergeometric = _drawn()
+    multivariate_normal = _drawn()
+    negative_binomial = _drawn()
+    noncentral_chisquare = _drawn()
+    noncentral_f = _drawn()
+    normal = _drawn()
+    pareto = _drawn()
+    permutation = _drawn()
+    permuted = _drawn()
+    poisson = _drawn()
+    power = _drawn()
+    random = _drawn()
+    rayleigh = _drawn()
+    shuffle = _drawn()
+    standard_cauchy = _drawn()
+    standard_exponential = _drawn()
+    standard_gamma = _drawn()
+    standard_normal = _drawn()
+    standard_t = _drawn()
+    triangular = _drawn()
+    uniform = _drawn()
+    vonmises = _drawn()
+    wald = _drawn()
+    weibull = _drawn()
+    zipf = _drawn()
+    # fmt: on
+
+
+class RandomState(np.random.RandomState):
     """``numpy.random.RandomState``: the frozen legacy generator; its methods return xpu arrays."""
 
     def __init__(self, seed: Any = None) -> None:
         self._made = np.random.RandomState(seed)
+        super().__init__(self._made._bit_generator)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self._made,)
+
+    # fmt: off
+    beta = _drawn()
+    binomial = _drawn()
+    bytes = _drawn()
+    chisquare = _drawn()
+    choice = _drawn()
+    dirichlet = _drawn()
+    exponential = _drawn()
+    f = _drawn()
+    gamma = _drawn()
+    geometric = _drawn()
+    get_state = _drawn()
+    gumbel = _drawn()
+    hypergeometric = _drawn()
+    laplace = _drawn()
+    logistic = _drawn()
+    lognormal = _drawn()
+    logseries = _drawn()
+    multinomial = _drawn()
+    multivariate_normal = _drawn()
+    negative_binomial = _drawn()
+    noncentral_chisquare = _drawn()
+    noncentral_f = _drawn()
+    normal = _drawn()
+    pareto = _drawn()
+    permutation = _drawn()
+    poisson = _drawn()
+    power = _drawn()
+    rand = _drawn()
+    randint = _drawn()
+    randn = _drawn()
+    random = _drawn()
+    random_integers = _drawn()
+    random_sample = _drawn()
+    rayleigh = _drawn()
+    seed = _drawn()
+    set_state = _drawn()
+    shuffle = _drawn()
+    standard_cauchy = _drawn()
+    standard_exponential = _drawn()
+    standard_gamma = _drawn()
+    standard_normal = _drawn()
+    standard_t = _drawn()
+    tomaxint = _drawn()
+    triangular = _drawn()
+    uniform = _drawn()
+    vonmises = _drawn()
+    wald = _drawn()
+    weibull = _drawn()
+    zipf = _drawn()
+    # fmt: on
+
+
+def _restored(made: np.random.RandomState) -> RandomState:
+    """Rebuild a legacy generator from a pickle: its state is more than the bit generator's."""
+    stream = RandomState(made._bit_generator)
+    stream._made.set_state(made.get_state(legacy=False))
+    return stream
 
 
 def default_rng(seed: Any = None) -> Generator:
