@@ -2,8 +2,8 @@
 
 C code warns at the innermost Python frame (``warnings``' own ``skip_file_prefixes`` does not reach it), which for
 ``a / 0`` is a line of xpu. So one entry of `warnings.filters` takes every warning that points into this package and
-gives it again at the first frame outside. It costs nothing until something warns. Filters that a program puts before
-it (``simplefilter("error")``, for one) come first, as they do everywhere.
+gives it again at the first frame outside. It costs nothing until something warns. The entry stays first: what a
+program puts at the front later (``simplefilter("always")``) goes behind it, and decides about the warning given again.
 
 An entry is (action, message, category, module, line); the interpreter asks the three in the middle, in this order:
 message, module, category.
@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator
 from itertools import dropwhile
 from types import FrameType
+from typing import Any, SupportsIndex
 
 __all__ = ["Redirected"]
 
@@ -89,4 +90,19 @@ def _given_again(text: str, category: type) -> bool:
     return level > 0
 
 
-warnings.filters.insert(0, ("ignore", _Text(), Redirected, _Module(), 0))  # type: ignore[attr-defined]
+_ENTRY = ("ignore", _Text(), Redirected, _Module(), 0)
+
+
+class _Filters(list[Any]):
+    """The interpreter's list, whose front is behind our entry; so are the copies that ``catch_warnings`` makes."""
+
+    def insert(self, at: SupportsIndex, entry: Any) -> None:
+        """Insert an entry; position 0 is the one after ours."""
+        super().insert(1 if at == 0 and self[:1] == [_ENTRY] else at, entry)
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        return _Filters(found) if isinstance(key, slice) else found
+
+
+warnings.filters = _Filters([_ENTRY, *warnings.filters])

@@ -31,6 +31,8 @@ _IMPORTLIB = ("<frozen importlib", "<frozen runpy")
 
 
 _OURS = {"signal", "ndimage"}
+# Libraries that have to be told of xpu's arrays, and what tells them.
+_TOLD = {"einops": "xpu.einops", "sklearn.model_selection": "xpu.sklearn"}
 
 
 class _Scipy(ModuleType):
@@ -53,8 +55,9 @@ def _mapped_import(name: str, globals: Any = None, locals: Any = None, fromlist:
     first, _, rest = name.partition(".")
     if level or first not in ("numpy", "scipy"):
         library = builtins.__import__(name, globals, locals, fromlist, level)
-        if "einops" in sys.modules and "xpu.einops" not in sys.modules:
-            importlib.import_module("xpu.einops")  # it has to be told of xpu's arrays
+        for told, by in _TOLD.items():
+            if told in sys.modules and by not in sys.modules:
+                importlib.import_module(by)
         return library
     real = builtins.__import__(name, globals, locals, fromlist, 0)  # what does not exist must fail here
     if first == "scipy":

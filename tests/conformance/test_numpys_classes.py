@@ -55,6 +55,7 @@ def test_a_memory_map_may_leave_the_host(tmp_path, device):
     assert p.events[0].device.startswith(device)
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 @pytest.mark.parametrize(
     "multiply",
     [

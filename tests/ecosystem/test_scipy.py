@@ -27,6 +27,23 @@ def test_reading_in_place(x):
         np.asarray(x)[0] = 1.0
 
 
+def test_random_generators(device):
+    """One stream, whoever draws from it: SciPy gets NumPy's arrays, the program xpu's."""
+    for keyword in ("rng", "random_state"):
+        ours, theirs = xpu.random.default_rng(3), np.random.default_rng(3)
+        made = [
+            scipy.sparse.random(4, 4, 0.5, **{keyword: stream}).toarray() if keyword == "random_state"
+            else scipy.stats.qmc.LatinHypercube(2, rng=stream).random(3)
+            for stream in (ours, theirs)
+        ]  # fmt: skip
+        assert np.array_equal(*made)
+        drawn = [scipy.stats.norm.rvs(size=3, random_state=stream) for stream in (ours, theirs)]
+        assert np.array_equal(*drawn)
+        assert type(drawn[0]) is np.ndarray
+        assert ours.random() == theirs.random()
+        assert type(ours.random(2)) is xpu.ndarray
+
+
 def test_functions_without_the_standard(x, host):
     tree = scipy.spatial.cKDTree(x)
     assert tree.query(x[1:])[1].tolist() == [1, 2]

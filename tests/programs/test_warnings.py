@@ -33,6 +33,15 @@ np.array([1e308]) * 10
 with np.errstate(all="ignore"):
     a / 0
 warnings.warn("my own", stacklevel=1)
+warnings.simplefilter("always")
+for _ in range(2):
+    a / 0
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    a / 0
+print([(w.lineno, w.category.__name__, str(w.message)) for w in caught])
+warnings.filterwarnings("ignore", category=RuntimeWarning, module="__main__")
+a / 0
 warnings.simplefilter("ignore")
 a / 0
 warnings.simplefilter("error")
@@ -43,7 +52,7 @@ except RuntimeWarning as e:
 """
 
 
-ENTRY = ("ignore", _warned._Text(), _warned.Redirected, _warned._Module(), 0)
+ENTRY = _warned._ENTRY
 
 
 def shown(arguments, script, **environment):
@@ -78,8 +87,7 @@ def test_options_of_the_interpreter_hold(tmp_path):
 def entry():
     """The list of filters with nothing but ours, and what is shown."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.resetwarnings()
-        warnings.filters.insert(0, ENTRY)
+        warnings.filters = _warned._Filters([ENTRY])
         yield caught
 
 
@@ -89,6 +97,17 @@ def test_the_warning_names_the_line_outside(entry):
     assert warning.filename == __file__
     assert warning.category is RuntimeWarning
     assert str(warning.message) == "divide by zero encountered in divide"
+
+
+def test_a_later_filter_goes_behind(entry):
+    warnings.simplefilter("error")
+    with pytest.raises(RuntimeWarning, match="divide by zero"):
+        xpu.ones(2) / 0
+    assert warnings.filters[0] is ENTRY
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        xpu.ones(2) / 0
+    assert not entry
 
 
 def test_other_modules_warnings_are_left_alone(entry):
