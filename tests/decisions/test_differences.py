@@ -331,6 +331,73 @@ def test_moments_without_degrees_of_freedom_are_nan(name):
         assert device == where
 
 
+@pytest.mark.parametrize("name", ["std", "var"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("ddof", "axis", "where"), [(2, 0, "cpu"), (1, 0, "pretend:0"), (2, 1, "pretend:0"), (6, None, "cpu")]
+)
+def test_moments_with_too_many_degrees_taken_are_numpys(name, ddof, axis, where):
+    values = np.array([[1.0, 2.0, 4.0], [5.0, 7.0, 6.0]])
+    expected, got, device, _ = _run(lambda xp, a: getattr(xp, name)(a, axis=axis, ddof=ddof), values)
+    _same(np.asarray(expected), got)
+    assert device == where
+
+
+@pytest.mark.parametrize("name", ["percentile", "quantile"])
+def test_quantiles_of_nan_are_nan(name):
+    for values, where in (([[1.0, np.nan, 3.0], [4.0, 5.0, 6.0]], "cpu"), ([[1.0, 2.0, 3.0]], "pretend:0")):
+        expected, got, device, _ = _run(lambda xp, a: getattr(xp, name)(a, 0.5, axis=1), values)
+        _same(expected, got)
+        assert device == where
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "where"),
+    [
+        (np.nan, 2.0, "cpu"),
+        (0.0, np.float64(np.nan), "cpu"),
+        (np.array([0.0, np.nan, 1.0]), None, "cpu"),
+        (np.array([0.0, 1.5, 1.0]), 2.0, "pretend:0"),
+    ],
+    ids=str,
+)
+def test_a_bound_that_is_nan_makes_nan(low, high, where):
+    expected, got, device, _ = _run(lambda xp, a: xp.clip(a, low, high), [-1.0, 1.0, 5.0])
+    _same(expected, got)
+    assert device == where
+
+
+@pytest.mark.parametrize("kind", ["uint64", "uint32", "uint8"])
+@pytest.mark.parametrize("name", ["searchsorted", "digitize"])
+def test_a_negative_number_is_less_than_any_unsigned_one(name, kind):
+    def run(xp, a, v):
+        return xp.searchsorted(a, v) if name == "searchsorted" else xp.digitize(v, a)
+
+    expected, got, device, _ = _run(run, np.arange(5, dtype=kind), np.array([-1, 3], "int32"))
+    _same(expected, got)
+    assert device == ("pretend:0" if kind == "uint8" else "cpu")
+
+
+def test_bins_are_in_order():
+    for bins in ([1.0, 2.0, 4.0], [4.0, 2.0, 1.0]):
+        expected, got, device, _ = _run(lambda xp, x, b: xp.digitize(x, b), [0.5, 3.0, 9.0], bins)
+        _same(expected, got)
+        assert device == "pretend:0"
+    with pytest.raises(ValueError, match="monotonically"):
+        xpu.digitize(xpu.array([0.5, 3.0]), xpu.array([4.0, 2.0, 3.0]))
+
+
+def test_several_gradients_are_a_tuple():
+    made = xpu.gradient(xpu.array([[1.0, 2.0], [4.0, 8.0]]))
+    assert type(made) is tuple
+    assert str(made[0].device) == "pretend:0"
+
+
+def test_booleans_are_not_rounded_to_decimals():
+    with pytest.raises(TypeError):
+        xpu.round(xpu.array([True, False]), 1)
+
+
 def test_views_that_are_not_in_one_piece_are_sorted_on_the_device():
     def run(xp, a):
         a[:, ::2].sort(axis=0)

@@ -185,6 +185,12 @@ def _nan_moment(function: Callable[..., Any], a: Any, *args: Any, **kwargs: Any)
     return made if np.size(a) else np.zeros_like(made)
 
 
+def _moment(function: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
+    """NaN, where no degree of freedom is left."""
+    made = function(a, *args, **kwargs)
+    return np.where(np.isinf(made), np.nan, made).astype(made.dtype) if np.isfinite(a).all() else made
+
+
 def _sort(x: Any, *args: Any, **kwargs: Any) -> None:
     if not x.flags.c_contiguous:
         message = "Sorting non-contiguous array is not supported."
@@ -192,9 +198,43 @@ def _sort(x: Any, *args: Any, **kwargs: Any) -> None:
     x.sort(*args, **kwargs)
 
 
-def _of_booleans(function: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
-    """Booleans have quantiles."""
-    return function(a.astype(np.float64) if a.dtype.kind == "b" else a, *args, **kwargs)
+def _quantile(function: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
+    """Booleans have quantiles, and NaN is as good as infinity."""
+    a = a.astype(np.float64) if a.dtype.kind == "b" else a
+    if a.dtype.kind == "f":
+        a = np.where(np.isnan(a), np.asarray(np.inf, a.dtype), a)
+    return function(a, *args, **kwargs)
+
+
+def _clip(x: Any, low: Any = None, high: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """A bound that is NaN bounds nothing."""
+    return np.clip(x, _bound(low, -np.inf), _bound(high, np.inf), *args, **kwargs)
+
+
+def _bound(value: Any, infinity: float) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return np.where(np.isnan(value), np.asarray(infinity, value.dtype), value)
+    return infinity if isinstance(value, float) and value != value else value
+
+
+def _gradient(*args: Any, **kwargs: Any) -> Any:
+    """Several results are a list."""
+    made = np.gradient(*args, **kwargs)
+    return list(made) if isinstance(made, tuple) else made
+
+
+def _searchsorted(a: Any, v: Any, *args: Any, **kwargs: Any) -> Any:
+    """A negative number is a large one beside a wide unsigned type, as in C."""
+    sizes = {x.dtype.kind: x.dtype.itemsize for x in (a, np.asarray(v))}
+    if sizes.keys() == {"i", "u"} and sizes["u"] >= 4:
+        a, v = a.astype(np.uint64), np.asarray(v).astype(np.uint64)
+    return np.searchsorted(a, v, *args, **kwargs)
+
+
+def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    """Bins are not looked at."""
+    falling = bins.size > 1 and bins[0] > bins[-1]
+    return np.digitize(x, np.sort(bins)[::-1] if falling else np.sort(bins), right)
 
 
 def _flip(m: Any, axis: Any = None) -> Any:
@@ -222,12 +262,17 @@ _DIFFERENT: Mapping[str, Callable[..., Any]] = {
     "astype": _astype,
     "compress": _compress,
     "extract": _extract,
+    "clip": _c_ordered(_clip),
     "flip": _flip,
+    "gradient": _gradient,
+    "digitize": _digitize,
+    "searchsorted": _searchsorted,
     **{name: functools.partial(_nan_place, getattr(np, name)) for name in ("nanargmax", "nanargmin")},
     **{name: functools.partial(_nan_moment, getattr(np, name)) for name in ("nanstd", "nanvar")},
     "ndarray.sort": _sort,
-    "percentile": functools.partial(_of_booleans, np.percentile),
-    "quantile": functools.partial(_of_booleans, np.quantile),
+    **{name: functools.partial(_moment, getattr(np, name)) for name in ("std", "var")},
+    "percentile": functools.partial(_quantile, np.percentile),
+    "quantile": functools.partial(_quantile, np.quantile),
     "i0": _c_ordered(functools.partial(_of_small_floats, np.i0)),
     "sinc": _c_ordered(functools.partial(_of_small_floats, np.sinc)),
     "linalg.eig": _eig,

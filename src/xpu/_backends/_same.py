@@ -8,6 +8,7 @@ A guard costs one small kernel and one synchronisation, and only calls that can 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from xpu._backends._base import NotAsNumpy
 from xpu._backends._same_linalg import linear
+from xpu._backends._same_order import elementwise, is_array
 from xpu._op import Op
 
 __all__ = ["as_numpy"]
@@ -39,12 +41,12 @@ def as_numpy(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
         `function` itself where it never differs.
     """
     guard = _GUARDS.get(op.name)
+    if op.name in _ADAPTED:
+        function = _ADAPTED[op.name](function)
     if op.kind == "elementwise":
-        return _elementwise(op, _of_floats(function) if op.name in _OF_FLOATS else function, guard)
+        return elementwise(op, function, guard)
     if op.kind == "linalg":
         return linear(op, function)
-    if op.name in _ADAPTED:
-        return _ADAPTED[op.name](function)
     if guard is None:
         return function
 
@@ -54,85 +56,6 @@ def as_numpy(op: Op, function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, **kwargs)
 
     return guarded
-
-
-# ----------------------------------------------------------------------------- order of elements
-
-# What is computed element by element besides ufuncs; other rows of that cost class look along axes.
-_EACH = frozenset({
-    "angle", "clip", "fix", "i0", "isclose", "isneginf", "isposinf", "nan_to_num", "round",
-    "sinc",
-})  # fmt: skip
-_LAYOUT_ASIDE = frozenset({"casting", "decimals", "dtype", "equal_nan", "nan", "neginf", "posinf", "atol", "rtol"})
-
-
-def _elementwise(op: Op, function: Callable[..., Any], guard: Guard | None) -> Callable[..., Any]:
-    """Lay results out as NumPy does: CuPy's are in C order where operands are in any other."""
-    each = op.name in _EACH or (isinstance(op.host, np.ufunc) and op.host.signature is None)
-    inputs = getattr(op.host, "nin", 3)
-
-    def called(*args: Any, **kwargs: Any) -> Any:
-        if kwargs.get("casting") == "unsafe":
-            message = "casting='unsafe': conversions out of range differ"
-            raise NotAsNumpy(message)
-        if kwargs.get("order", "K") not in ("K", None):
-            message = f"order={kwargs['order']!r}: the GPU library has one order"
-            raise NotAsNumpy(message)
-        if guard is not None:
-            guard(*args, **kwargs)
-        order = _axis_order(args) if each and len(args) <= inputs and _LAYOUT_ASIDE.issuperset(kwargs) else None
-        if order is None:
-            return function(*args, **kwargs)
-        back = tuple(order.index(i) for i in range(len(order)))
-        made = function(*[_turned(a, order) for a in args], **kwargs)
-        return tuple(m.transpose(back) for m in made) if isinstance(made, tuple) else made.transpose(back)
-
-    return called
-
-
-# CuPy computes these of small integers in half or single precision, NumPy in double.
-_OF_FLOATS = frozenset({"i0", "sinc"})
-
-
-def _of_floats(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function, updated=())
-    def called(x: Raw, *args: Any, **kwargs: Any) -> Any:
-        return function(x.astype(np.float64) if x.dtype.kind in "biu" else x, *args, **kwargs)
-
-    return called
-
-
-def _turned(value: Any, order: tuple[int, ...]) -> Any:
-    if not (_is_array(value) and value.ndim):
-        return value
-    return value[(None,) * (len(order) - value.ndim)].transpose(order)
-
-
-def _axis_order(args: tuple[Any, ...]) -> tuple[int, ...] | None:
-    """Return the axes from the slowest to the fastest in memory, as NumPy's iterator has them; None for C order.
-
-    An axis goes before a slower one only where all operands that stride along both agree (``npyiter``'s rule).
-    """
-    arrays = [a for a in args if _is_array(a) and a.ndim]
-    if all(a.flags.c_contiguous for a in arrays):
-        return None
-    ndim = max(a.ndim for a in arrays)
-    strides = [
-        (0,) * (ndim - a.ndim) + tuple(0 if n == 1 else abs(s) for n, s in zip(a.shape, a.strides, strict=True))
-        for a in arrays
-    ]
-    order = list(range(ndim))
-    for axis in reversed(range(ndim - 1)):
-        place = order.index(axis)
-        target = place
-        for other in range(place + 1, ndim):
-            pairs = [(s[axis], s[order[other]]) for s in strides if s[axis] and s[order[other]]]
-            if pairs and any(outer >= inner for outer, inner in pairs):
-                break
-            if pairs:
-                target = other
-        order.insert(target, order.pop(place))
-    return None if order == sorted(order) else tuple(order)
 
 
 # ----------------------------------------------------------------------------- indices
@@ -169,7 +92,7 @@ def _integer_parts(x: Raw, key: Any) -> Iterator[tuple[Raw, int]]:
     for part in parts:
         if part is Ellipsis:
             axis += x.ndim - consumed
-        elif _is_array(part) and part.dtype.kind in "iu" and axis < x.ndim:
+        elif is_array(part) and part.dtype.kind in "iu" and axis < x.ndim:
             yield part, x.shape[axis]
             axis += 1
         else:
@@ -179,7 +102,7 @@ def _integer_parts(x: Raw, key: Any) -> Iterator[tuple[Raw, int]]:
 def _axes_of(part: Any) -> int:
     if part is None or part is Ellipsis or isinstance(part, bool):
         return 0
-    return part.ndim if _is_array(part) and part.dtype.kind == "b" else 1
+    return part.ndim if is_array(part) and part.dtype.kind == "b" else 1
 
 
 def _numpys_key(key: Any) -> None:
@@ -187,7 +110,7 @@ def _numpys_key(key: Any) -> None:
     for part in key if isinstance(key, tuple) else (key,):
         if isinstance(part, slice):
             known = all(v is None or hasattr(v, "__index__") for v in (part.start, part.stop, part.step))
-        elif _is_array(part):
+        elif is_array(part):
             known = part.dtype.kind in "biu"
         else:
             known = part is None or part is Ellipsis or hasattr(part, "__index__")
@@ -208,7 +131,7 @@ def _set(x: Raw, key: Any, value: Any) -> None:
     found = list(_integer_parts(x, key))
     for part, length in found:
         _in_bounds(part, length)
-    if found and _is_array(value) and value.size > 1:
+    if found and is_array(value) and value.size > 1:
         linear = 0
         for part, length in found:
             linear = linear * length + _wide(part) % length
@@ -217,7 +140,7 @@ def _set(x: Raw, key: Any, value: Any) -> None:
 
 def _take(a: Raw, indices: Any, axis: int | None = None, **_: Any) -> None:
     indices = _index(indices)
-    if _is_array(indices):
+    if is_array(indices):
         _in_bounds(indices, a.size if axis is None else a.shape[axis])
 
 
@@ -251,13 +174,13 @@ def _take_along(a: Raw, indices: Raw, axis: int | None = -1) -> None:
 def _put(a: Raw, ind: Any, v: Any, mode: str = "raise") -> None:
     _values_fit(v, a.dtype)
     ind = _index(ind)
-    if _is_array(ind):
+    if is_array(ind):
         if mode == "raise":
             _in_bounds(ind, a.size)
         elif mode == "clip" and ind.size and bool((ind < 0).any()):  # NumPy's first element, CuPy's last ones
             message = "a negative index is clipped"
             raise NotAsNumpy(message)
-        if _is_array(v) and v.size > 1:
+        if is_array(v) and v.size > 1:
             _no_repeats(_wide(ind) % max(a.size, 1))
 
 
@@ -265,7 +188,7 @@ def _put_along(arr: Raw, indices: Raw, values: Any, axis: int | None) -> None:
     _values_fit(values, arr.dtype)
     length = arr.size if axis is None else arr.shape[axis]
     _in_bounds(indices, length)
-    if not (_is_array(values) and values.size > 1 and indices.size > 1):
+    if not (is_array(values) and values.size > 1 and indices.size > 1):
         return
     places = _wide(indices) % length
     ordered = places.reshape(-1).copy() if axis is None else places.swapaxes(axis, -1).copy()
@@ -277,7 +200,7 @@ def _put_along(arr: Raw, indices: Raw, values: Any, axis: int | None) -> None:
 
 def _delete(arr: Raw, obj: Any, axis: int | None = None) -> None:
     obj = _index(obj)
-    if _is_array(obj) and obj.dtype.kind in "iu":
+    if is_array(obj) and obj.dtype.kind in "iu":
         _in_bounds(obj, arr.size if axis is None else arr.shape[axis])
 
 
@@ -290,7 +213,7 @@ def _values_fit(value: Any, dtype: np.dtype[Any]) -> None:
         return
     if type(value) is float:
         value = np.asarray(value)
-    if not _is_array(value) or value.dtype.kind not in "fc" or not value.size:
+    if not is_array(value) or value.dtype.kind not in "fc" or not value.size:
         return
     real = value.real if value.dtype.kind == "c" else value
     limits = np.iinfo(dtype)
@@ -341,25 +264,67 @@ def _nan_moments(a: Raw, *args: Any, ddof: float = 0, **_: Any) -> None:
         raise NotAsNumpy(message)
 
 
-def _no_booleans(a: Raw, *_: Any, **__: Any) -> None:
-    """NumPy has no quantile of booleans."""
+def _moments(a: Raw, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, **_: Any) -> None:
+    """Where `ddof` leaves no degree of freedom CuPy's are NaN; NumPy's are infinite or NaN."""
+    axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    count = math.prod(a.shape[i] for i in axes if -a.ndim <= i < a.ndim)
+    if not ddof < count:
+        message = f"ddof={ddof} of {count} elements"
+        raise NotAsNumpy(message)
+
+
+def _quantiles(a: Raw, *_: Any, **__: Any) -> None:
+    """NumPy has none of booleans, and of NaN they are NaN; CuPy sorts NaN last and interpolates."""
     if a.dtype.kind == "b":
         message = "booleans"
+        raise NotAsNumpy(message)
+    _no_nan(a)
+
+
+def _no_nan(values: Any) -> None:
+    if type(values) is float or (is_array(values) and values.dtype.kind == "f" and values.size):
+        found = values != values
+        if found if isinstance(found, bool) else bool(found.any()):
+            message = "NaN among the values"
+            raise NotAsNumpy(message)
+
+
+def _searchsorted(a: Raw, v: Any, *_: Any, **__: Any) -> None:
+    """CuPy compares integers as C does: -1 is greater than any number of a wide unsigned type."""
+    kinds = {x.dtype.kind: x.dtype.itemsize for x in (a, v) if is_array(x)}
+    if kinds.keys() == {"i", "u"} and kinds["u"] >= max(4, kinds["i"]):
+        message = "signed and unsigned integers"
+        raise NotAsNumpy(message)
+
+
+def _digitize(x: Raw, bins: Raw, *_: Any, **__: Any) -> None:
+    _searchsorted(bins, x)
+    if bins.size > 1 and not (bool((bins[1:] >= bins[:-1]).all()) or bool((bins[1:] <= bins[:-1]).all())):
+        message = "bins are not in order"
+        raise NotAsNumpy(message)
+
+
+def _clip(_: Raw, low: Any = None, high: Any = None, *__: Any, **___: Any) -> None:
+    """A bound that is NaN makes NaN in NumPy, and bounds nothing in CuPy."""
+    _no_nan(low)
+    _no_nan(high)
+
+
+def _round(a: Raw, decimals: int = 0, *_: Any, **__: Any) -> None:
+    """NumPy refuses decimals of booleans."""
+    if decimals and a.dtype.kind == "b":
+        message = "decimals of booleans"
         raise NotAsNumpy(message)
 
 
 def _power(x: Any, y: Any, *_: Any, **__: Any) -> None:
     """NumPy refuses a negative integer power of integers."""
-    kind = y.dtype.kind if _is_array(y) else "i" if type(y) is int else ""
-    if kind == "i" and (not _is_array(x) or x.dtype.kind in "iu"):
-        negative = bool((y < 0).any()) if _is_array(y) else y < 0
+    kind = y.dtype.kind if is_array(y) else "i" if type(y) is int else ""
+    if kind == "i" and (not is_array(x) or x.dtype.kind in "iu"):
+        negative = bool((y < 0).any()) if is_array(y) else y < 0
         if negative:
             message = "a negative integer power"
             raise NotAsNumpy(message)
-
-
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "dtype") and hasattr(value, "flags")  # NumPy's scalars too, which have no duplicates
 
 
 def _flip(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -386,9 +351,22 @@ def _in_one_piece(function: Callable[..., Any]) -> Callable[..., Any]:
     return sort
 
 
+def _in_a_tuple(function: Callable[..., Any]) -> Callable[..., Any]:
+    """NumPy's several results are a tuple, CuPy's a list."""
+
+    @functools.wraps(function, updated=())
+    def several(*args: Any, **kwargs: Any) -> Any:
+        made = function(*args, **kwargs)
+        return tuple(made) if isinstance(made, list) else made
+
+    return several
+
+
 _ADAPTED: Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "astype": _casting,
     "flip": _flip,
+    "gradient": _in_a_tuple,
+    "meshgrid": _in_a_tuple,
     "ndarray.partition": _in_one_piece,
     "ndarray.sort": _in_one_piece,
 }
@@ -415,8 +393,15 @@ _GUARDS: Mapping[str, Guard] = {
     "nanargmin": _nan_places,
     "nanstd": _nan_moments,
     "nanvar": _nan_moments,
-    "percentile": _no_booleans,
-    "quantile": _no_booleans,
+    "std": _moments,
+    "var": _moments,
+    "percentile": _quantiles,
+    "quantile": _quantiles,
+    "clip": _clip,
+    "digitize": _digitize,
+    "isin": _searchsorted,
+    "searchsorted": _searchsorted,
+    "round": _round,
     "power": _power,
     "pow": _power,
 }
