@@ -94,7 +94,7 @@ class Settings:
 
     `why` is the reason given where `device` decides. `takes` is asked before every operation is
     placed, with the operation as it was called, and answers with the result or ``NotImplemented``. `stays` is
-    `device` where that is all that an operation has to know, else empty.
+    `device` where that is all that a call on an accelerator has to know, else empty.
     """
 
     __slots__ = (
@@ -138,8 +138,9 @@ class Settings:
         self.takes = takes
         unusual = self.device not in ("auto", "cpu") or self.check != "off" or takes is not None
         self.watching = bool(recorders) or unusual
-        # Nothing but a device other than the host: what lies there already may take the short way (`_resident`).
-        self.stays = self.device if unusual and self.check == "off" and takes is None and not recorders else ""
+        # Nobody has to hear of a call on what lies on an accelerator already: it may take the short way (`_resident`).
+        quiet = self.device != "cpu" and self.check == "off" and takes is None and not recorders
+        self.stays = self.device if quiet else ""
         if self.watching:
             gate.watch(+1)
 

@@ -63,7 +63,7 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = on_few_bytes(op, args, kwargs)
         if result is not TOO_MUCH:
             return result
-    elif settings.stays:
+    if settings.stays:
         result = on_residents(op, args, kwargs, settings.stays)
         if result is not TOO_MUCH:
             return result
@@ -95,7 +95,8 @@ def execute(this: Call, settings: Settings, decision: Decision, where: Backend, 
             result, where, trouble = run_with_fallback(this, where, work, settings)
             reason = trouble or reason
             if settings.stays and where is planned:
-                admit(this.op, this.args, this.kwargs, where, work)
+                gain = decision.cpu_seconds - decision.accelerator_seconds
+                admit(this.op, this.args, this.kwargs, where, settings.stays, work, gain)
     except XpuError as error:
         if before is not None:
             known = next(kind for kind in type(error).__mro__ if kind.__module__ == XpuError.__module__)

@@ -1,9 +1,10 @@
-"""The resident lane: calls on arrays that lie on the forced device already.
+"""The resident lane: calls on arrays that lie on the device already, where they are bound to run there.
 
-Where a setting names the device nothing is weighed, and where every operand is there nothing moves: what is left is the
-library's call. A kind of call takes the long way (`_dispatch`) once, which finds out whether the
-library can do it; from then on it is known by its operands' shapes and dtypes. Whatever is out of the ordinary, or
-goes wrong here, is left to the long way too.
+Where every operand has a replica on the device nothing moves, and two things settle where a call runs: a setting that
+names the device, or that the device is the faster one. A kind of call takes the long way (`_dispatch`) once, which
+finds out whether the library can do it and what it takes; from then on it is known by its operands' shapes and dtypes,
+and what is left is the library's call and the operands' accounts. Whatever is out of the ordinary, or goes wrong here,
+is left to the long way too.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpu._backends import Backend, loaded, on_new_machine
+from xpu._accounts import SMALL, Kind, memory, settle
+from xpu._backends import Backend, automatic, loaded, machine_for, on_new_machine
 from xpu._backends._base import NotAsNumpy
 from xpu._backends._lost import lost
-from xpu._block import Block, Handle, home, uses
+from xpu._block import PARTIAL, Block, Handle, View, home, uses
+from xpu._device import CPU
 from xpu._learn import learner
 from xpu._op import Op, Work
 from xpu._results import adopt
+from xpu._running import open_accounts
 from xpu._short import TOO_MUCH
 from xpu._wrap import NUMBERS, kinds, own
 
@@ -29,23 +33,37 @@ Raw = Any
 _KINDS = frozenset({"copy", "elementwise", "fft", "gather", "linalg", "matmul", "reduction", "scan", "sort"})
 _NAMED = NUMBERS | {type(None), str, type, np.dtype}  # what a call is known by as it is
 _MOST = 4096
-_known: dict[tuple[Any, ...], Work] = {}
+
+
+class _Known(NamedTuple):
+    """What the long way found out: the work, by how many seconds the device is faster, and what was learned till then.
+
+    Without a gain, a setting decided.
+    """
+
+    work: Work
+    gain: float | None
+    samples: int
+
+
+_known: dict[tuple[Any, ...], _Known] = {}
 forget = _known.clear
 on_new_machine.append(forget)
 
 
 class _Apart(NamedTuple):
-    """A call taken apart: what it is known by, and what the library gets."""
+    """A call taken apart: what it is known by, what the library gets, and whose accounts it concerns."""
 
     key: tuple[Any, ...]
     args: list[Any]
     kwargs: dict[str, Any]
     operands: list[tuple[Raw, Any]]
+    blocks: list[Block | None]
     written: Block | None
 
 
 def on_residents(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], device: str) -> Any:
-    """Run a call on the device that settings name, if it is of a known kind and its operands are there.
+    """Run a call on the device if it is of a known kind and its operands are there.
 
     Parameters
     ----------
@@ -54,20 +72,25 @@ def on_residents(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], device: 
     args, kwargs
         The user's arguments.
     device : str
-        The device that settings name.
+        What the settings say: a device other than the host, or ``"auto"``.
 
     Returns
     -------
     object
         The result, or `TOO_MUCH`: nothing has happened then.
     """
-    where = loaded(device)
+    where = automatic.found if device == "auto" else loaded(device)
     if where is None or where.device in lost:
         return TOO_MUCH
-    this = _apart(op, args, kwargs, where)
-    work = None if this is None else _known.get(this.key)
-    if this is None or work is None:
+    this = _apart(op, args, kwargs, where, device)
+    known = None if this is None else _known.get(this.key)
+    if this is None or known is None or (known.gain is not None and known.samples != learner.samples):
         return TOO_MUCH
+    work, kind = known.work, None
+    if known.gain is not None:
+        kind = memory.kind(work, this.blocks)
+        if kind.ahead < 0.0:  # the last result of such a call was wanted on the host
+            return TOO_MUCH
     ticket = learner.begin(where.device, work) if learner.on else None
     wrong: tuple[type[Exception], ...] = (NotAsNumpy, *where.out_of_memory, *where.lost, *where.failures)
     try:
@@ -79,16 +102,20 @@ def on_residents(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], device: 
         return TOO_MUCH
     if ticket is not None:
         learner.end(ticket, undisturbed=True)
-    return adopt(result, where, this.operands, lambda raw: own(raw, scalar=raw.ndim == 0 and not op.keeps_0d))
+    return _adopted(op, this, result, where, known.gain, kind)
 
 
-def admit(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], where: Backend, work: Work) -> None:
-    """Know a kind of call from now on: it has just run on `where`, where a setting put it."""
-    this = _apart(op, args, kwargs, where)
+def admit(
+    op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], where: Backend, device: str, work: Work, gain: float
+) -> None:
+    """Know a kind of call from now on: it has just run on `where`, which was faster by so many seconds."""
+    if device == "auto" and not gain > 0.0:
+        return
+    this = _apart(op, args, kwargs, where, device)
     if this is not None:
         if len(_known) >= _MOST:
             forget()
-        _known[this.key] = work
+        _known[this.key] = _Known(work, gain if device == "auto" else None, learner.samples)
 
 
 def _run(op: Op, this: _Apart, where: Backend, work: Work) -> Any:
@@ -104,17 +131,38 @@ def _run(op: Op, this: _Apart, where: Backend, work: Work) -> Any:
         return where.run(function, tuple(this.args), this.kwargs, work)
 
 
-def _apart(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], where: Backend) -> _Apart | None:
-    """Take a call apart; None unless its arrays lie on `where` alone and all else is numbers and names."""
+def _adopted(op: Op, this: _Apart, result: Any, where: Backend, gain: float | None, kind: Kind | None) -> Any:
+    """Wrap what the library returned; where nothing but the gain decided, accounts go on as in `_placement`."""
+    made: list[Any] = []
+
+    def fresh(raw: Raw) -> Any:
+        made.append(own(raw, scalar=raw.ndim == 0 and not op.keeps_0d))
+        return made[-1]
+
+    adopted = adopt(result, where, this.operands, fresh)
+    if gain is not None:
+        earners = [block for block in this.blocks if block is not None and CPU not in block.valid]
+        share = gain / max(1, sum(block.nbytes for block in earners))
+        link = machine_for(where).to_device
+        for block in earners:  # never more than one transfer
+            settle(block, min(block.lead + share * block.nbytes, link.seconds(block.nbytes)))
+        if made:
+            open_accounts(made, [operand for _, operand in this.operands], kind, where)
+    return adopted
+
+
+def _apart(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], where: Backend, device: str) -> _Apart | None:
+    """Take a call apart; None unless its arrays lie on `where` and all else is numbers and names."""
     if op.view or op.kind not in _KINDS or (op.writes and op.writes[0] < len(args)):
         return None
-    key: list[Any] = [op, where.device]
+    key: list[Any] = [op, where.device, device]
     raws: list[Any] = []
     operands: list[tuple[Raw, Any]] = []
+    views: list[View | None] = []
     for position, value in enumerate(args):
         kind = type(value)
         if kind in kinds.both:
-            raw = _there(value, where)
+            raw = _there(value, where, views)
             if raw is None:
                 return None
             key += raw.shape, raw.dtype
@@ -134,11 +182,9 @@ def _apart(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], where: Backend
     if kwargs:
         out = kwargs.get("out")
         if out is not None:
-            raw = _there(out, where) if type(out) is kinds.array else None
-            if raw is None:
-                return None
-            view = home(out)
-            if view is not None and view.readonly:
+            raw = _there(out, where, views) if type(out) is kinds.array else None
+            view = views[-1]
+            if raw is None or (view is not None and view.readonly):
                 return None
             written = None if view is None else view.block
             operands.append((raw, out))
@@ -150,12 +196,14 @@ def _apart(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any], where: Backend
                 key += name, kind, value
             elif name != "out":
                 return None
-    return _Apart(tuple(key), raws, named, operands, written)
+    blocks = [] if device != "auto" else _blocks(operands, views)
+    return None if blocks is None else _Apart(tuple(key), raws, named, operands, blocks, written)
 
 
-def _there(value: Handle, where: Backend) -> Raw | None:
+def _there(value: Handle, where: Backend, views: list[View | None]) -> Raw | None:
     """Return the raw array of a handle with a replica on `where`; None for any other, and for one that is pinned."""
     view = home(value)
+    views.append(view)
     if view is None:
         raw = value._raw
         return raw if where.holds(raw) else None
@@ -165,3 +213,18 @@ def _there(value: Handle, where: Backend) -> Raw | None:
             return None
         block.last_use = next(uses)
         return view.raw(where)
+
+
+def _blocks(operands: list[tuple[Raw, Any]], views: list[View | None]) -> list[Block | None] | None:
+    """Return the block whose account each operand concerns, as dispatch counts them; None if one has none yet."""
+    blocks: list[Block | None] = []
+    for (raw, _), view in zip(operands, views, strict=True):
+        if view is None:
+            if raw.nbytes >= SMALL:
+                return None
+            blocks.append(None)
+        else:
+            block = view.block
+            whole = raw.nbytes >= PARTIAL * block.nbytes and not block.anchored
+            blocks.append(block if whole and block not in blocks else None)
+    return blocks

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from xpu._accounts import SMALL, born
+from xpu._accounts import SMALL, Kind, born
 from xpu._backends import HOST, Backend, backend_of
 from xpu._backends._base import NotAsNumpy
 from xpu._backends._lost import lose, tell
@@ -34,7 +34,7 @@ from xpu.errors import (
     warn_user,
 )
 
-__all__ = ["forget_refusals", "run", "run_with_fallback", "was_refused"]
+__all__ = ["forget_refusals", "open_accounts", "run", "run_with_fallback", "was_refused"]
 
 Raw = Any
 
@@ -80,7 +80,7 @@ def run(this: Call, where: Backend, work: Work) -> Any:
 
     adopted = adopt(result, where, raws, fresh)
     if made:
-        _open_accounts(made, this, where)
+        open_accounts(made, this.handles, this.kind, where)
     return adopted
 
 
@@ -123,12 +123,12 @@ def _spare(this: Call, blocks: list[Block], where: Backend) -> list[tuple[Block,
     return [(b, where.root(where.compact(b.roots[where.device]))) for b in alone]
 
 
-def _open_accounts(made: list[Any], this: Call, where: Backend) -> None:
+def open_accounts(made: list[Any], operands: Iterable[Any], kind: Kind | None, where: Backend) -> None:
     """Hand the operands' accounts and pin on to fresh results, so that a chain of fresh arrays adds up."""
-    parents = [v.block for v in (getattr(o, "_home", None) for o in this.handles) if v is not None and v.block.nbytes]
+    parents = [v.block for v in (getattr(o, "_home", None) for o in operands) if v is not None and v.block.nbytes]
     pins = {block.pin for block in parents} - {None}
     pin = where.device if pins == {where.device} else None
-    if this.kind is None and pin is None:
+    if kind is None and pin is None:
         return
     fresh = []
     for handle in made:
@@ -138,8 +138,8 @@ def _open_accounts(made: list[Any], this: Call, where: Backend) -> None:
         if not isinstance(raw, np.generic) and raw.nbytes:
             fresh.append(shared(handle).block)
             fresh[-1].pin = pin
-    if this.kind is not None:
-        born(this.kind, fresh, parents)
+    if kind is not None:
+        born(kind, fresh, parents)
 
 
 # ----------------------------------------------------------------------------- when it goes wrong

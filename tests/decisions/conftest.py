@@ -3,7 +3,7 @@
 import pytest
 
 import xpu
-from xpu import _backends, _short
+from xpu import _backends, _resident, _short
 from xpu._backends._pretend import PretendBackend
 from xpu._device import parse
 from xpu._machine import shipped
@@ -20,6 +20,7 @@ def beside(monkeypatch):
         monkeypatch.setitem(_backends._loaded, parse("pretend"), card)
         monkeypatch.setattr(_backends, "_machines", {})
         monkeypatch.setattr(_short, "_limits", {})
+        _resident.forget()
         _backends.gate.accelerate()
         return card
 

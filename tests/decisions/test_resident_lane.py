@@ -8,8 +8,10 @@ import pytest
 
 import xpu
 from xpu import _dispatch, _resident
+from xpu._accounts import memory
 from xpu._backends import backend
 from xpu._device import parse
+from xpu._learn import learner
 from xpu._transfer import ledger
 from xpu.errors import DeviceLostError, FallbackError, FallbackWarning
 from xpu.testing import faults
@@ -235,3 +237,118 @@ def test_nothing_is_kept_alive(long_ways):
         a * 3.0
     gc.collect()
     assert memory.used <= used
+
+
+# ----------------------------------------------------------------------------- where nothing but the gain decides
+
+LARGE = np.linspace(0.0, 1.0, 300_000)
+
+
+@pytest.fixture
+def placed(beside, monkeypatch):
+    """Names of the calls that are placed, beside a pretend H200 that automatic placement may choose."""
+    beside("h200")
+    _resident.forget()
+    names = []
+    plan = _dispatch.plan
+
+    def noting(this, settings):
+        names.append(this.op.name)
+        return plan(this, settings)
+
+    monkeypatch.setattr(_dispatch, "plan", noting)
+    yield names
+    _resident.forget()
+
+
+def on_the_card(values):
+    with xpu.config(device="pretend"):
+        return xpu.asarray(values) + 0.0
+
+
+def chain(x, y):
+    for _ in range(4):
+        x = xpu.sqrt(x * y + 1.0)
+        x += y
+    return x
+
+
+def leads(arrays):
+    return [(a.device, a._home.block.lead) for a in arrays]
+
+
+def test_what_is_faster_there_stays_without_being_placed(placed):
+    x, y = on_the_card(LARGE), on_the_card(LARGE + 1.0)
+    chain(x, y)
+    placed.clear()
+    moved = ledger.count
+    made = chain(x, y)
+    assert (placed, ledger.count, made.device) == ([], moved, "pretend:0")
+    np.testing.assert_allclose(np.asarray(made), chain(LARGE, LARGE + 1.0), rtol=1e-14)
+
+
+def test_accounts_go_on_as_if_placed(placed, monkeypatch):
+    def played():
+        _resident.forget()
+        memory.forget()
+        x, y = on_the_card(LARGE), on_the_card(LARGE + 1.0)
+        return leads([x, y, *[chain(x, y) for _ in range(3)], xpu.sum(x + y, keepdims=True)])
+
+    short = played()
+    monkeypatch.setattr(_dispatch, "on_residents", lambda *call: _dispatch.TOO_MUCH)
+    placed.clear()
+    long = played()
+    assert len(placed) > 40
+    assert [device for device, _ in short] == [device for device, _ in long]
+    assert [lead for _, lead in short] == pytest.approx([lead for _, lead in long], rel=1e-9)
+
+
+def test_what_the_host_does_faster_is_placed_every_time(placed):
+    x = on_the_card(LARGE[:50])
+    placed.clear()
+    for _ in range(30):
+        x + 1.0
+    assert x.device == "cpu"  # it has earned the way back
+    assert placed[:3] == ["add", "add", "add"]
+
+
+def test_results_that_are_wanted_on_the_host_bring_the_calls_there(placed):
+    """Each result is read by Python: from some call on the product is made where it is read."""
+    x = on_the_card(LARGE)
+    devices = []
+    for _ in range(12):
+        made = x * 2.0
+        devices.append(made.device)
+        np.asarray(made)
+    assert "multiply" in placed[2:]
+    assert devices[0] == "pretend:0"
+
+
+def test_a_region_on_the_cpu_is_on_the_cpu(placed):
+    x = on_the_card(LARGE)
+    x + 1.0
+    x + 1.0
+    with xpu.config(device="cpu"):
+        assert (x + 1.0).device == "cpu"
+
+
+def test_what_was_learned_since_is_asked_for(placed, monkeypatch):
+    x = on_the_card(LARGE)
+    x + 1.0
+    placed.clear()
+    x + 1.0
+    monkeypatch.setattr(learner, "samples", learner.samples + 1)
+    x + 1.0
+    x + 1.0
+    assert placed == ["add"]
+
+
+def test_an_array_on_both_sides_earns_nothing(placed):
+    x = on_the_card(LARGE)
+    x + 1.0
+    np.asarray(x)
+    view = x._home
+    view.block.lead = before = 1e-7
+    placed.clear()
+    x + 1.0
+    assert (placed, view.block.lead, view.block.valid) == ([], before, {"cpu", "pretend:0"})
