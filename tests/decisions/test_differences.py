@@ -393,6 +393,15 @@ def test_several_gradients_are_a_tuple():
     assert str(made[0].device) == "pretend:0"
 
 
+@pytest.mark.parametrize("name", ["rfft", "rfft2", "rfftn", "ihfft"])
+def test_transforms_of_real_numbers_refuse_complex_ones(name):
+    with pytest.raises(TypeError, match="not supported"):
+        getattr(xpu.fft, name)(xpu.array([[1.0 + 1j, 2.0]]))
+    expected, got, device, _ = _run(lambda xp, a: getattr(xp.fft, name)(a), [[1.0, 2.0, 4.0]])
+    np.testing.assert_allclose(xpu.asnumpy(got), expected)
+    assert device == "pretend:0"
+
+
 def test_booleans_are_not_rounded_to_decimals():
     with pytest.raises(TypeError):
         xpu.round(xpu.array([True, False]), 1)

@@ -162,6 +162,20 @@ def test_linear_algebra_looks_at_cusolvers_verdict(name, monkeypatch):
     assert (seen_states, cupyx.geterr()["linalg"]) == (["raise"], "ignore")
 
 
+@pytest.mark.parametrize("name", ["floor_divide", "remainder"])
+def test_floats_are_divided_by_our_kernels_and_integers_by_cupys(name, monkeypatch):
+    from xpu._backends import _cupy_division
+    from xpu._backends._cupy import CupyBackend
+
+    ours, theirs = f"_{name}", name
+    monkeypatch.setattr(_cupy_division, ours, lambda *args, **kwargs: "ours")
+    monkeypatch.setattr(cupy, theirs, lambda *args, **kwargs: "theirs")
+    divide = CupyBackend(Device("cuda:0")).function(OPS[name])
+    f, i = on_device(np.ones(3, "f4")), on_device(np.ones(3, "i4"))
+    assert [divide(f, i), divide(i, f), divide(i, 0.5), divide(2.5, i), divide(i, i, dtype="f8")] == ["ours"] * 5
+    assert [divide(i, i), divide(i, 3), divide(7, i)] == ["theirs"] * 3
+
+
 def test_no_transfers_counts_both_directions(cuda):
     with xpu.config(device="cpu"):
         a = xpu.arange(5.0)

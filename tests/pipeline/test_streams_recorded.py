@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("cupy", reason="the module under test imports CuPy", exc_type=ImportError)
 
 from xpu._backends import _cupy_streams as streams
+from xpu._device import parse
 from xpu._pipeline._staging import StagingPool
 
 
@@ -82,9 +83,33 @@ def world(monkeypatch):
     return made
 
 
+class Lost(RuntimeError):
+    pass
+
+
 @pytest.fixture
 def owner():
-    return types.SimpleNamespace(cuda_device=Device(), staging=None)
+    return types.SimpleNamespace(here=Device, staging=None, lost=(Lost,), device=parse("cuda:7"))
+
+
+def test_an_error_that_shows_where_somebody_waits_is_a_lost_device(world, owner):
+    from xpu._backends import _lost
+    from xpu.errors import DeviceLostError
+
+    lanes = streams.StreamLanes(owner, StagingPool(lambda n: np.empty(n, np.uint8), limit=1 << 20))
+    _, mark = lanes.run("compute", None, lambda: None)
+
+    def fails():
+        message = "cudaErrorIllegalAddress: an illegal memory access was encountered"
+        raise Lost(message)
+
+    mark.synchronize = fails
+    try:
+        with pytest.raises(DeviceLostError, match="cuda:7 was lost .*illegal memory access"):
+            lanes.finish(mark)
+        assert "illegal memory access" in _lost.lost[owner.device]
+    finally:
+        _lost.find(owner.device)
 
 
 def test_a_batch_is_ordered_by_events_and_buffers_come_back(world, owner):

@@ -23,6 +23,7 @@ from cupy_backends.cuda.api.driver import CUDADriverError
 from cupy_backends.cuda.api.runtime import CUDARuntimeError
 
 from xpu._backends._base import follow
+from xpu._backends._cupy_division import DIVISIONS
 from xpu._backends._cupy_streams import StreamLanes, staging_pool
 from xpu._backends._probe import within_limit
 from xpu._backends._same import as_numpy
@@ -107,7 +108,7 @@ class CupyBackend:
         self._awake = True
 
     @contextmanager
-    def _here(self) -> Iterator[None]:
+    def here(self) -> Iterator[None]:
         """Return a region on this device; CUDA's own errors become out-of-memory or a lost device."""
         if not self._awake:
             self._wake()
@@ -139,6 +140,7 @@ class CupyBackend:
                 found = op.host
             elif path is not None:
                 found = _cupyx(path) if path.startswith("cupyx.") else follow(path, cupy)
+                found = DIVISIONS.get(path, found)
             if found is not None and op.kind == "linalg":
                 found = _raising(found)
             self._functions[op] = None if found is None else as_numpy(op, found)
@@ -159,7 +161,7 @@ class CupyBackend:
 
     def allocate(self, nbytes: int) -> Raw:
         """Return uninitialised bytes from the pool."""
-        with self._here():
+        with self.here():
             return cupy.empty(nbytes, np.uint8)
 
     def root(self, raw: Raw) -> Raw:
@@ -188,7 +190,7 @@ class CupyBackend:
         """Copy host bytes in, staged by CuPy through its pinned pool (so the source is free at once)."""
         if self.staging is not None and self.staging.upload(root, host):
             return
-        with self._here():
+        with self.here():
             root[: host.size].set(host)
             # `set` does not keep its source alive; a pageable source is safe only once copied.
             cupy.cuda.get_current_stream().synchronize()
@@ -197,12 +199,12 @@ class CupyBackend:
         """Copy bytes out; returns when they are there."""
         if self.staging is not None and self.staging.download(root, host):
             return
-        with self._here():
+        with self.here():
             root[: host.size].get(out=host)
 
     def compact(self, raw: Raw) -> Raw:
         """Return a C-contiguous copy, made on the device."""
-        with self._here():
+        with self.here():
             return cupy.array(raw, order="C", copy=True)
 
     def holds(self, raw: Raw) -> bool:
@@ -215,13 +217,13 @@ class CupyBackend:
 
     def seconds(self) -> float:
         """Return the host's clock after the device's queue is empty."""
-        with self._here():
+        with self.here():
             cupy.cuda.get_current_stream().synchronize()
         return time.perf_counter()
 
     def release(self) -> None:
         """Give pooled memory back; FFT plans (of this thread) hold workspace, so they go too."""
-        with self._here():
+        with self.here():
             with suppress(ImportError, RuntimeError):  # no cuFFT: no plans
                 cupy.fft.config.get_plan_cache().clear()
             cupy.get_default_memory_pool().free_all_blocks()

@@ -17,7 +17,9 @@ import cupy
 import numpy as np
 from cupy_backends.cuda.api.runtime import CUDARuntimeError
 
+from xpu._backends._lost import lose
 from xpu._pipeline._staging import StagingPool
+from xpu.errors import DeviceLostError, text
 
 __all__ = ["StreamLanes", "locked_memory", "staging_pool"]
 
@@ -51,9 +53,8 @@ class StreamLanes:
 
     def __init__(self, owner: Any, pool: StagingPool) -> None:
         self._owner = owner
-        self._on = owner.cuda_device
         self._pool = pool
-        with self._on:
+        with owner.here():
             self._streams = {name: cupy.cuda.Stream(non_blocking=True) for name in ("up", "compute", "down")}
         # Events of work whose time is not read yet, and the seconds read so far.
         self._spans: deque[tuple[str, Any, Any]] = deque()
@@ -65,7 +66,7 @@ class StreamLanes:
         """Queue `work` on the lane's stream."""
         stream = self._streams[lane]
         before = self._owner.staging
-        with self._on, stream:
+        with self._owner.here(), stream:
             if after is not None:
                 stream.wait_event(after)
             begin = stream.record()
@@ -122,11 +123,27 @@ class StreamLanes:
 
     def here(self) -> Any:
         """Return an event on the caller's stream."""
-        with self._on:
+        with self._owner.here():
             return cupy.cuda.get_current_stream().record()
 
     def finish(self, mark: Any) -> None:
-        """Wait for a mark; fill what was downloaded, give buffers back, and order the caller's stream after it."""
+        """Wait for a mark; fill what was downloaded, give buffers back, and order the caller's stream after it.
+
+        Raises
+        ------
+        DeviceLostError
+            If the device stopped answering: an error of a kernel shows where somebody waits for it.
+        """
+        try:
+            with self._owner.here():
+                self._finish(mark)
+        except self._owner.lost as error:
+            device = self._owner.device
+            lose(device, str(error))
+            problem = f"{device} was lost ({error}), and with it the batches on their way"
+            raise DeviceLostError(text("pipeline", problem, "Restart the process.")) from error
+
+    def _finish(self, mark: Any) -> None:
         mark.synchronize()
         waiting: deque[tuple[Any, Any, Any]] = deque()
         while self._flying:
@@ -153,6 +170,7 @@ class StreamLanes:
 
     def close(self) -> None:
         """Wait for every stream, fill every download, give buffers back."""
-        with self._on:
-            for stream in self._streams.values():
-                self.finish(stream.record())
+        for stream in self._streams.values():
+            with self._owner.here():
+                mark = stream.record()
+            self.finish(mark)

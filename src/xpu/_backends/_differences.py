@@ -237,6 +237,11 @@ def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
     return np.digitize(x, np.sort(bins)[::-1] if falling else np.sort(bins), right)
 
 
+def _of_the_real_part(function: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
+    """Imaginary parts are dropped."""
+    return function(a.real, *args, **kwargs)
+
+
 def _flip(m: Any, axis: Any = None) -> Any:
     """Without an axis the result is a view."""
     return np.flip(m, axis) if m.ndim else m[...]
@@ -264,6 +269,10 @@ _DIFFERENT: Mapping[str, Callable[..., Any]] = {
     "extract": _extract,
     "clip": _c_ordered(_clip),
     "flip": _flip,
+    **{
+        f"fft.{name}": functools.partial(_of_the_real_part, getattr(np.fft, name))
+        for name in ("rfft", "rfft2", "rfftn", "ihfft")
+    },
     "gradient": _gradient,
     "digitize": _digitize,
     "searchsorted": _searchsorted,

@@ -310,6 +310,13 @@ def _clip(_: Raw, low: Any = None, high: Any = None, *__: Any, **___: Any) -> No
     _no_nan(high)
 
 
+def _real_only(a: Raw, *_: Any, **__: Any) -> None:
+    """NumPy refuses complex numbers where CuPy drops their imaginary parts."""
+    if a.dtype.kind == "c":
+        message = "complex numbers where real ones are expected"
+        raise NotAsNumpy(message)
+
+
 def _round(a: Raw, decimals: int = 0, *_: Any, **__: Any) -> None:
     """NumPy refuses decimals of booleans."""
     if decimals and a.dtype.kind == "b":
@@ -399,6 +406,7 @@ _GUARDS: Mapping[str, Guard] = {
     "quantile": _quantiles,
     "clip": _clip,
     "digitize": _digitize,
+    **dict.fromkeys(["fft.rfft", "fft.rfft2", "fft.rfftn", "fft.ihfft"], _real_only),
     "isin": _searchsorted,
     "searchsorted": _searchsorted,
     "round": _round,

@@ -1,4 +1,4 @@
-"""A fused expression as one CUDA kernel, each step the code that CuPy's own ufunc runs.
+"""A fused expression as one CUDA kernel, each step the code that its ufunc on the device runs.
 
 NOT RUN ON A GPU; the source is compiled for sm_90 in tests. Where CuPy has no such loop the steps run
 one by one.
@@ -60,6 +60,7 @@ def kernel_source(program: Program) -> Source | None:
         Inputs are named ``x0``, ``x1``, ..., outputs ``y0``, ...
     """
     cupy: Any = importlib.import_module("cupy")
+    divisions: Any = importlib.import_module("xpu._backends._cupy_division")  # it imports CuPy, too
     count = len(program.leaves)
     inputs = tuple(_WEAK[leaf] if isinstance(leaf, type) else leaf for leaf in program.leaves)
     functions: list[str] = []
@@ -72,7 +73,8 @@ def kernel_source(program: Program) -> Source | None:
         if step.name == WHERE:
             lines.append(f"{result} t{at} = {cast[0]} ? {cast[1]} : {cast[2]};")
             continue
-        ufunc: Any = getattr(cupy, step.name, None)
+        own = divisions.UFUNCS.get(step.name)
+        ufunc: Any = own if _loop(own, step) is not None else getattr(cupy, step.name, None)
         loop = _loop(ufunc, step)
         if loop is None:
             return None

@@ -78,6 +78,8 @@ KEYWORDS: dict[str, frozenset[str]] = {
         "broadcast_to": "subok",
         "broadcast_arrays": "subok",
         "count_nonzero": "keepdims",
+        "cov": "fweights aweights",  # CuPy 14.2 takes them, and does not weight the mean
+        "einsum": "dtype casting",  # CuPy casts what NumPy refuses to
         "isin": "kind",
         "linspace": "retstep",  # CuPy's step is an array, NumPy's a scalar
         "percentile": "weights",
