@@ -169,9 +169,12 @@ def _parameter_names(host: Callable[..., Any], positions: tuple[int, ...]) -> tu
     if isinstance(host, np.ufunc):
         return ()
     try:
-        names = list(inspect.signature(host).parameters)
+        parameters = inspect.signature(host).parameters
     except ValueError:  # a C function without a signature
         return ()
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
+        return ()  # `meshgrid` and its like: what follows is no array
+    names = list(parameters)
     return tuple(names[i] for i in positions if i < len(names))
 
 

@@ -387,6 +387,15 @@ def test_bins_are_in_order():
         xpu.digitize(xpu.array([0.5, 3.0]), xpu.array([4.0, 2.0, 3.0]))
 
 
+@pytest.mark.parametrize("keywords", [{"sparse": True}, {"copy": False}, {"indexing": "ij"}], ids=str)
+def test_keywords_after_any_number_of_arrays_are_no_arrays(keywords):
+    expected, got, device, _ = _run(lambda xp, a, b: xp.meshgrid(a, b, **keywords), np.arange(3.0), np.arange(2.0))
+    assert len(got) == len(expected) == 2
+    for e, g in zip(expected, got, strict=True):
+        _same(e, g)
+    assert device == "pretend:0"
+
+
 def test_several_gradients_are_a_tuple():
     made = xpu.gradient(xpu.array([[1.0, 2.0], [4.0, 8.0]]))
     assert type(made) is tuple

@@ -49,7 +49,7 @@ def _of_floats(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether the result is real and floating: then it is not CuPy's."""
     named = kwargs.get("dtype")
     if named is not None:
-        return np.dtype(named).kind == "f"
+        return bool(np.dtype(named).kind == "f")
     return any(isinstance(a, float) or (hasattr(a, "dtype") and a.dtype.kind == "f") for a in args[:2])
 
 

@@ -214,8 +214,8 @@ class UFunc(Function):
 
 _NUMPY = np.ndarray
 
-# CuPy implements `reduce` for these only (cupy/_core/_kernel.pyx, v14).
-_REDUCIBLE = frozenset({"add", "multiply", "maximum", "minimum", "logical_and", "logical_or"})
+# CuPy implements `reduce` for these only (cupy/_core/_kernel.pyx, v14.2).
+_REDUCIBLE = frozenset({"add", "multiply"})
 
 _PUBLIC: dict[str, Function] = {}
 
