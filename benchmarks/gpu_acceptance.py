@@ -112,7 +112,9 @@ def _write(path: Path, content: str) -> None:
 
 
 def run_part(name: str, device: str, limit: float, out: Path = Path()) -> dict[str, Any]:
-    """Run a part in a child; say what became of it."""
+    """Run a part in a child; say what became of it. Of a part that was stopped the rows that it had are kept."""
+    from acceptance.parts import PARTS
+
     if limit < 5:
         return {"status": "not run: the time is spent", "seconds": 0.0}
     started = time.monotonic()
@@ -127,17 +129,18 @@ def run_part(name: str, device: str, limit: float, out: Path = Path()) -> dict[s
         return {**outcome, "status": f"not run: {found['not here']}"}
     if found is not None:
         left = found.get("not run", 0)
-        return {
-            **outcome,
-            "status": f"done but for {left} rows: the time was spent" if left else "done",
-            "found": found,
-        }
+        rest = f"done but for {left} rows: the time was spent" if left else "done"
+        return {**outcome, "status": found.pop("status", rest), "found": found}
     if ending is None:
         outcome["status"] = f"stopped after {limit:.0f} s"
     else:
         last = (said.strip().splitlines() or ["no message"])[-1]
         outcome["status"] = f"failed (exit {ending}): {last[:300]}"
-    return {**outcome, "found": {"rows": told}} if told else outcome
+    if not told:
+        return outcome
+    targets = PARTS[name].targets
+    reached = {"targets": targets(told)} if targets else {}
+    return {**outcome, "found": {"rows": told, **reached}}
 
 
 def _whole_lines(path: Path) -> list[str]:

@@ -20,6 +20,9 @@ __all__ = ["Case", "NotHere", "Run", "each", "interleaved", "library", "rounds_f
 # What a library may raise in the middle of a table: it takes the place of a time, and the table goes on.
 ERRORS = (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, MemoryError, ImportError)
 
+# Seconds after which no further round of a row is begun.
+ENOUGH = 4.0
+
 
 class NotHere(Exception):
     """A part, a library or a device that this machine lacks; the message says which."""
@@ -68,16 +71,19 @@ def interleaved(run: Run, cases: Mapping[str, Case | str], rounds: int) -> dict[
     cases : dict
         From a name to what to run, or to why there is nothing to run.
     rounds : int
-        Readings of each, after one that is thrown away.
+        Readings of each at most, after one that is thrown away; of what takes seconds there is one.
 
     Returns
     -------
     dict
         Median seconds; text where something failed, or why it was not run.
     """
+    began = time.monotonic()
     readings: dict[str, list[float]] = {name: [] for name in cases}
     failed = {name: f"not run: {case}" for name, case in cases.items() if isinstance(case, str)}
     for turn in range(rounds + 1):
+        if turn > 1 and (run.spent() or time.monotonic() - began > ENOUGH):
+            break  # one reading of each is there
         for name, case in cases.items():
             if name in failed or isinstance(case, str):
                 continue

@@ -6,6 +6,7 @@ xpu's backend rests on these; a reading that surprises explains a surprise in th
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -81,7 +82,8 @@ def libraries(run: Run) -> dict[str, Any]:
     _copies(found, cupy)
     _refusals(found, cupy)
     _memory(found, cupy)
-    _precision(found, cupy)
+    _precision(found)
+    _by_numba(found, cupy)
     return found
 
 
@@ -92,7 +94,7 @@ def _played(run: Run) -> dict[str, Any]:
         tell({"numpy": np.__version__, "xpu": xpu.__version__})
     with found.asking("an error is an answer") as tell:
         tell(importlib.import_module("a_module_that_is_not_there"))
-    _precision(found, None)
+    _precision(found)
     return {**found, "not asked": "launches, copies, refusals and memory of CuPy: they need a card"}
 
 
@@ -106,7 +108,9 @@ def _versions(found: _Found, cupy: Any) -> None:
                 "numpy": np.__version__,
                 "driver": runtime.driverGetVersion(),
                 "runtime": runtime.runtimeGetVersion(),
+                "runtime found": cupy.cuda.get_local_runtime_version(),
                 "nvrtc": nvrtc.getVersion(),
+                "CUDA's folder": cupy.cuda.get_cuda_path(),
                 "compute capability": cupy.cuda.Device().compute_capability,
                 "memory, free and total": runtime.memGetInfo(),
             }
@@ -122,6 +126,7 @@ def _launches(found: _Found, cupy: Any) -> None:
         "a + b": lambda: a + b,
         "add(out=)": lambda: cupy.add(a, b, out=out),
         "ElementwiseKernel": lambda: kernel(a, out),
+        "numpy.add(a, b)": lambda: np.add(a, b),
         "sum": lambda: a.sum(),
         "empty": lambda: cupy.empty(16, "f4"),
         "reshape": lambda: a.reshape(4, 4),
@@ -135,7 +140,7 @@ def _launches(found: _Found, cupy: Any) -> None:
 
 def _copies(found: _Found, cupy: Any) -> None:
     cupyx = importlib.import_module("cupyx")
-    for nbytes in (4096, 1 << 20, 1 << 24, 1 << 28):
+    for nbytes in (8, 4096, 1 << 16, 1 << 20, 1 << 24, 1 << 28):
         with found.asking(f"GB/s of copies of {nbytes} bytes") as tell:
             host, pinned, there = np.ones(nbytes, "u1"), cupyx.empty_pinned((nbytes,), "u1"), cupy.empty(nbytes, "u1")
             pinned[...] = 1
@@ -160,6 +165,17 @@ def _refusals(found: _Found, cupy: Any) -> None:
         "numpy.float64 * a": lambda: np.float64(2) * a,
         "numpy.asarray(a)": lambda: np.asarray(a),
         "cupy.asarray(objects)": lambda: cupy.asarray([None]),
+        "numpy array + a": lambda: host + a,
+        "numpy.concatenate": lambda: np.concatenate([host, a]),
+        "numpy.where(a, numpy array, 0)": lambda: np.where(a, host, 0),
+        "cupy.where(a, numpy array, 0)": lambda: cupy.where(a, host, 0),
+        "numpy.mean(a)": lambda: np.mean(a),
+        "numpy.linalg.norm(a)": lambda: np.linalg.norm(a),
+        "numpy.spacing(a)": lambda: np.spacing(a),
+        "numpy.from_dlpack(a)": lambda: np.from_dlpack(a),
+        "range(0-d)": lambda: range(cupy.array(3)),
+        "bool(0-d)": lambda: bool(cupy.array(1)),
+        "a[numpy indices]": lambda: a[np.array([0])],
         "a[0] = numpy row": lambda: a.__setitem__(0, host[0]),
         "index out of bounds": lambda: a[np.array([9])].shape,
     }.items():
@@ -179,24 +195,58 @@ def _memory(found: _Found, cupy: Any) -> None:
         tell(cupy.cuda.alloc_pinned_memory(1 << 45))
 
 
-def _precision(found: _Found, cupy: Any) -> None:
-    """Convolutions of xpu on the device against the direct sum in float64, per dtype and number of axes."""
+CONVOLUTIONS = {
+    1: ((2, 4, 33), (6, 4, 5)),
+    2: ((2, 4, 17, 19), (6, 4, 3, 3)),
+    3: ((1, 4, 9, 9, 9), (4, 4, 3, 3, 3)),
+}
+
+
+def _precision(found: _Found) -> None:
+    """Convolutions of xpu on the device against the direct sum in float64, per dtype and number of axes.
+
+    The first call builds cuDNN's plan. With tf32, float32 may be rounded to ten bits of fraction.
+    """
+    for rank in CONVOLUTIONS:
+        for dtype, tf32 in (("float16", False), ("float32", False), ("float32", True), ("float64", False)):
+            with found.asking(f"conv{rank}d in {dtype}{' with tf32' if tf32 else ''}") as tell:
+                tell(_convolved(found._run, rank, dtype, tf32=tf32))
+    with found.asking("max_pool2d is exact") as tell, settings(found._run, "gpu"):
+        x = np.random.default_rng(0).standard_normal((2, 8, 16, 18)).astype("f4")
+        tell(bool(np.array_equal(xpu.nn.max_pool2d(xpu.asarray(x), 2), x.reshape(2, 8, 8, 2, 9, 2).max((3, 5)))))
+
+
+def _convolved(run: Run, rank: int, dtype: str, *, tf32: bool) -> dict[str, float]:
+    image, weight = CONVOLUTIONS[rank]
     rng = np.random.default_rng(0)
-    for rank, (image, weight) in {1: ((2, 4, 33), (6, 4, 5)), 2: ((2, 4, 17, 19), (6, 4, 3, 3))}.items():
-        for dtype in ("float16", "float32", "float64"):
-            with found.asking(f"error of conv{rank}d in {dtype}") as tell:
-                x, w = rng.standard_normal(image).astype(dtype), rng.standard_normal(weight).astype(dtype)
-                function = {1: xpu.nn.conv1d, 2: xpu.nn.conv2d}[rank]
-                with settings(found._run, "gpu"):
-                    got = xpu.asnumpy(function(xpu.asarray(x), xpu.asarray(w), padding=1)).astype("f8")
-                windows = np.lib.stride_tricks.sliding_window_view(
-                    np.pad(x.astype("f8"), [(0, 0), (0, 0)] + [(1, 1)] * rank), weight[2:], tuple(range(2, 2 + rank))
-                )
-                spatial = "hij"[:rank]
-                expected = np.einsum(
-                    f"nc{spatial}{spatial.upper()},oc{spatial.upper()}->no{spatial}", windows, w.astype("f8")
-                )
-                tell(float(np.abs(got - expected).max() / np.abs(expected).max()))
+    x, w = rng.standard_normal(image).astype(dtype), rng.standard_normal(weight).astype(dtype)
+    function = {1: xpu.nn.conv1d, 2: xpu.nn.conv2d, 3: xpu.nn.conv3d}[rank]
+    with settings(run, "gpu"), xpu.config(tf32=tf32):
+        a, b = xpu.asarray(x) + 0, xpu.asarray(w) + 0
+        start = run.target.seconds()
+        made = function(a, b, padding=1, stride=2, dilation=2)
+        first = run.target.seconds() - start
+        later = each(run, lambda: function(a, b, padding=1, stride=2, dilation=2), 50)
+        got = xpu.asnumpy(made).astype("f8")
+    padded = np.pad(x.astype("f8"), [(0, 0), (0, 0)] + [(1, 1)] * rank)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, [2 * k - 1 for k in weight[2:]], range(2, 2 + rank))
+    taken = windows[(..., *[slice(None, None, 2)] * rank)][(slice(None), slice(None), *[slice(None, None, 2)] * rank)]
+    at = "hij"[:rank]
+    expected = np.einsum(f"nc{at}{at.upper()},oc{at.upper()}->no{at}", taken, w.astype("f8"))
+    error = float(np.abs(got - expected).max() / np.abs(expected).max())
+    return {"error": error, "first call, milliseconds": first * 1e3, "later calls, microseconds": later * 1e6}
+
+
+def _by_numba(found: _Found, cupy: Any) -> None:
+    """The second way of a user's kernel, which no kernel takes as long as CuPy's works."""
+    with found.asking("vectorize by numba-cuda") as tell:
+        way = importlib.import_module("xpu._kernels._cuda")._by_numba
+        float64 = np.dtype("f8")
+        kernel = way(lambda x: math.exp(-x) if x > 0 else x, (float64,), float64)
+        x = cupy.linspace(-1, 1, 1 << 20)
+        exact = cupy.where(x > 0, cupy.exp(-x), x)
+        error = float(abs(kernel(x) - exact).max())
+        tell({"error": error, "microseconds": each(found._run, lambda: kernel(x), 20) * 1e6})
 
 
 def cudnn_device(run: Run) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def nearest_centres(np: Any, n: int) -> Any:
 
 def bodies(np: Any, n: int) -> Any:
     """Steps of a gravitational system, all pairs."""
-    i = np.arange(4 * n, dtype=float)
+    i = np.arange(2 * n, dtype=float)
     place = np.stack([np.sin(i), np.cos(2.1 * i), np.sin(0.7 * i)], axis=1)
     speed = np.zeros_like(place)
     for _ in range(3):

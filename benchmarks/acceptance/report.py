@@ -18,6 +18,7 @@ TARGETS = {
     "convolutions": (
         ("speed over torch's, float32", "at least 0.95"),
         ("largest difference from torch over what rounding allows", "at most 1"),
+        ("auto over the better device", "at most 1.10"),
     ),
     "overlap": (("throughput over the slower of copy and compute", "at least 0.9"),),
 }

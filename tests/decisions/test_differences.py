@@ -472,6 +472,8 @@ def test_an_index_of_a_small_type_reaches_every_element(kind):
 
 def test_a_negative_power_of_integers_raises():
     with pytest.raises(ValueError, match="negative integer powers"):
+        xpu.asarray([True, False]) ** -1
+    with pytest.raises(ValueError, match="negative integer powers"):
         xpu.array([2, 3]) ** xpu.array([1, -1])
     with pytest.raises(ValueError, match="negative integer powers"):
         xpu.array([2, 3]) ** -1

@@ -116,6 +116,36 @@ def test_globals_and_numbers_are_read_at_every_call():
     assert xpu.asnumpy(fused(np.ones(2), k=2)).tolist() == [7.0, 7.0]
 
 
+def test_numbers_among_themselves_are_pythons():
+    """Their dtype stays weak, and ``not``, ``range`` and comparisons see values."""
+
+    def mixed_in(x, share, steps):
+        for _ in range(steps):
+            x = x * (1 - share) + (0.5 if share > 0.5 else 0.25)
+        return x
+
+    for device in ("cpu", "pretend"):
+        with xpu.config(device=device):
+            x = xpu.ones(4, dtype="f4")
+            fused = xpu.fuse(mixed_in)
+            got, expected = fused(x, 0.75, 3), mixed_in(x, 0.75, 3)
+            assert fused.reason == ""
+            assert got.dtype == expected.dtype == np.float32
+            assert got.tolist() == expected.tolist()
+
+
+def test_clipping_outside_the_dtypes_range_and_no_array_at_all():
+    small = np.array([250, 3, 0], np.uint8)
+    for device in ("cpu", "pretend"):
+        with xpu.config(device=device):
+            clipped = xpu.fuse(lambda x: xpu.clip(x, -1, 4) + x)
+            assert clipped(xpu.asarray(small)).tolist() == [254, 6, 0]
+            assert clipped.reason == "it clips uint8 at -1"
+            alone = xpu.fuse(lambda x, y: xpu.hypot(x, y))
+            assert float(alone(3.0, 4.0)) == 5.0
+            assert alone.reason == "it is given no array of one axis or more"
+
+
 @pytest.mark.parametrize(
     ("f", "reason"),
     [

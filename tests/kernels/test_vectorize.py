@@ -228,3 +228,15 @@ def test_in_place_operators_are_seen():
 
     assert _code.mutates_arguments(adds)
     assert not _code.mutates_arguments(wave)
+
+
+def test_what_a_compiler_would_change_silently_is_not_compiled():
+    large = np.array([2**63 + 1, 2**63 + 5], np.uint64)  # numba's uint64 % int64 is a float64
+    third = xpu.vectorize(lambda x: x % 3)
+    with np.errstate(all="ignore"):
+        got = xpu.asnumpy(third(xpu.asarray(large)))
+    assert (got.tolist(), got.dtype) == ([(2**63 + 1) % 3, (2**63 + 5) % 3], np.uint64)
+    assert third.reason == "dtype uint64 is not compiled"
+    real = xpu.vectorize(lambda z: z * 2, otypes=[float])
+    with pytest.raises(TypeError, match="complex"):
+        real(xpu.asarray([1 + 1j, 2j]))

@@ -3,6 +3,7 @@
 import threading
 import warnings
 from collections import namedtuple
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -15,6 +16,12 @@ from xpu.testing import faults
 
 ROWS = 1000  # 8000 bytes a batch
 Pair = namedtuple("Pair", "left right")
+
+
+@dataclass(frozen=True)
+class Sample:
+    image: object
+    label: str
 
 
 @pytest.fixture
@@ -139,6 +146,20 @@ def test_ragged_empty_and_odd_batches(policy):
     assert (type(pair), pair.left.tolist(), pair.right) == (Pair, [2.0, 2.0], 3)
     strided = np.arange(20.0).reshape(4, 5)
     assert [y.tolist() for y in xpu.pipeline(add_one, [strided[:, ::2].T])] == [(strided[:, ::2].T + 1).tolist()]
+
+
+def test_dataclasses_are_batches_and_results(policy):
+    batch = Sample(np.ones(3), "label")
+    (made,) = xpu.pipeline(lambda s: Sample(s.image * 2, s.label), [batch])
+    assert (type(made), type(made.image), made.image.tolist(), made.label) == (Sample, xpu.ndarray, [2.0] * 3, "label")
+    (ahead,) = xpu.prefetch([batch])
+    ahead.image[0] = 7.0
+    assert batch.image.tolist() == [1.0] * 3
+
+
+def test_a_scalar_comes_back_as_a_scalar(policy):
+    (total,) = xpu.pipeline(lambda x: x.sum(), [np.ones(3)])
+    assert (type(total), float(total)) == (xpu.scalar, 3.0)
 
 
 def test_a_batch_belongs_to_the_function(policy):

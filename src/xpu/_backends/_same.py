@@ -327,7 +327,7 @@ def _round(a: Raw, decimals: int = 0, *_: Any, **__: Any) -> None:
 def _power(x: Any, y: Any, *_: Any, **__: Any) -> None:
     """NumPy refuses a negative integer power of integers."""
     kind = y.dtype.kind if is_array(y) else "i" if type(y) is int else ""
-    if kind == "i" and (not is_array(x) or x.dtype.kind in "iu"):
+    if kind == "i" and (not is_array(x) or x.dtype.kind in "biu"):
         negative = bool((y < 0).any()) if is_array(y) else y < 0
         if negative:
             message = "a negative integer power"

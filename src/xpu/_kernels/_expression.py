@@ -19,6 +19,7 @@ __all__ = ["Program", "Step", "Unfusable", "traced"]
 # Bytes of one array in a block: a few such arrays fit a core's second-level cache, and calls are few.
 BLOCK = 1 << 17
 WHERE = "where"
+_RANGES = {np.dtype(c): range(np.iinfo(c).min, np.iinfo(c).max + 1) for c in "bhilqBHILQ"}
 
 
 class Unfusable(TypeError):
@@ -168,6 +169,10 @@ class Stand(np.lib.mixins.NDArrayOperatorsMixin):
             result = np.result_type(*weak)
             return self.trace.add(WHERE, taken, (np.dtype(bool), result, result), result)
         if func is np.clip and len(args) == 3 and not keywords and all(a is not None for a in args):
+            for bound in args[1:]:
+                if type(bound) is int and args[0].dtype in _RANGES and bound not in _RANGES[args[0].dtype]:
+                    message = f"it clips {args[0].dtype} at {bound}"  # which NumPy allows, and in ``maximum`` alone not
+                    raise Unfusable(message)
             return np.minimum(np.maximum(args[0], args[1]), args[2])
         message = f"it calls {func.__name__}"
         raise Unfusable(message)
@@ -206,7 +211,8 @@ def traced(f: Callable[..., Any], args: Sequence[Any]) -> tuple[Program, list[An
         If one pass cannot do what `f` does.
     """
     trace = _Trace()
-    returned = f(*[trace.leaf(a) for a in args])
+    # Numbers stay numbers: what a function does with them alone is Python's, and their dtype stays weak.
+    returned = f(*[a if type(a) in (bool, int, float, complex) else trace.leaf(a) for a in args])
     several = isinstance(returned, tuple)
     outputs = returned if several else (returned,)
     if not all(isinstance(o, Stand) and o.at[0] == "step" for o in outputs):
@@ -215,7 +221,11 @@ def traced(f: Callable[..., Any], args: Sequence[Any]) -> tuple[Program, list[An
     if len({o.at for o in outputs}) < len(outputs):
         message = "it returns a result twice"
         raise Unfusable(message)
-    return *_pruned(trace, [o.at[1] for o in outputs]), several
+    program, operands = _pruned(trace, [o.at[1] for o in outputs])
+    if not any(getattr(o, "ndim", 0) for o in operands):
+        message = "it is given no array of one axis or more"
+        raise Unfusable(message)
+    return program, operands, several
 
 
 def _pruned(trace: _Trace, outputs: list[int]) -> tuple[Program, list[Any]]:

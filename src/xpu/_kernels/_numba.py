@@ -71,8 +71,10 @@ def compiled(
         types = tuple(numba.from_dtype(d) for d in inputs)
         inner = numba.njit(error_model="numpy")(with_compiled_callees(f, numba.njit(error_model="numpy")))
         inner.compile(types)
+        inferred = np.dtype(support.as_dtype(inner.overloads[types].signature.return_type))
+        if fixed and inferred.kind == "c" != result.kind:
+            return None, f"its complex numbers are not of dtype {result}"  # a cast would drop the imaginary part
         if not fixed:
-            inferred = np.dtype(support.as_dtype(inner.overloads[types].signature.return_type))
             result = widened(result, inferred)
         return numba.vectorize([numba.from_dtype(result)(*types)])(inner.py_func), ""
     except (errors.NumbaError, TypeError, ValueError, NotImplementedError, AttributeError, KeyError) as error:

@@ -154,8 +154,8 @@ class _Kernel:
         for operand, dtype in zip(operands, dtypes, strict=True):
             if isinstance(operand, np.ndarray) and type(operand) is not np.ndarray:
                 return f"an argument is a {type(operand).__name__}"
-            if dtype.kind not in "biufc" or dtype.char == "e" or host_only(dtype):
-                return f"dtype {dtype} is not compiled"
+            if dtype.kind not in "biufc" or dtype.char == "e" or host_only(dtype) or dtype == np.uint64:
+                return f"dtype {dtype} is not compiled"  # compilers take uint64 with a literal for int64 or float64
         if dtypes in self.whys:
             return self.whys[dtypes]
         at_home = current().device in ("auto", "cpu") and all(

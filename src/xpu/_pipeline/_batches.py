@@ -6,6 +6,7 @@ its batch changes nobody else's.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from xpu._config import config, current
 from xpu._device import CPU
 from xpu._ops import creation
 from xpu._transfer import FailedTransfer, lift, lower
-from xpu._wrap import own
+from xpu._wrap import kinds, own
 from xpu.errors import FallbackError, FallbackWarning, text, warn_user
 
 __all__ = ["Full", "NoRoom", "brought_back", "nbytes_of", "on_device", "on_host"]
@@ -37,6 +38,9 @@ def mapped(batch: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(batch, (tuple, list)):
         items = [mapped(value, change) for value in batch]
         return type(batch)(*items) if hasattr(batch, "_fields") else type(batch)(items)
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        given = [field.name for field in dataclasses.fields(batch) if field.init]
+        return dataclasses.replace(batch, **{name: mapped(getattr(batch, name), change) for name in given})
     return change(batch) if isinstance(batch, (Handle, np.ndarray)) or backend_of(batch) is not None else batch
 
 
@@ -51,7 +55,7 @@ def on_device(batch: Any, target: Backend, full: Full) -> Any:
     Parameters
     ----------
     batch : object
-        Arrays, in tuples, lists and dictionaries.
+        Arrays, in tuples, lists, dictionaries and dataclasses.
     target : Backend
         The device's.
     full : {"wait", "settle", "raise"}
@@ -118,7 +122,7 @@ def brought_back(result: Any, target: Backend) -> Any:
     def change(array: Any) -> Any:
         if not isinstance(array, Handle) or CPU in devices_of(array):
             return array
-        return own(lower(read(array, target), target), scalar=False)
+        return own(lower(read(array, target), target), scalar=isinstance(array, kinds.scalar))
 
     return mapped(result, change)
 

@@ -35,7 +35,7 @@ def prefetch(batches: Iterable[Any], depth: int = 2) -> Iterator[Any]:
     Parameters
     ----------
     batches : iterable
-        Of arrays, or of tuples, lists or dictionaries of arrays; NumPy's or xpu's.
+        Of arrays, or of tuples, lists, dictionaries or dataclasses of arrays; NumPy's or xpu's.
     depth : int, optional
         Batches on their way at most; so many batches of device memory are taken.
 
@@ -79,7 +79,7 @@ def pipeline(
     Parameters
     ----------
     f : callable
-        From a batch (as `prefetch` yields it) to an array, or a tuple, list or dictionary of arrays.
+        From a batch (as `prefetch` yields it) to an array, or a tuple, list, dictionary or dataclass of arrays.
     batches : iterable
         As for `prefetch`.
     depth : int, optional
