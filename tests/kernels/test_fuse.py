@@ -143,6 +143,7 @@ def test_clipping_outside_the_dtypes_range_and_no_array_at_all():
             assert clipped.reason == "it clips uint8 at -1"
             alone = xpu.fuse(lambda x, y: xpu.hypot(x, y))
             assert float(alone(3.0, 4.0)) == 5.0
+            assert float(alone(xpu.asarray(3.0), 4.0)) == 5.0
             assert alone.reason == "it is given no array of one axis or more"
 
 

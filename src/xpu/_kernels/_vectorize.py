@@ -267,4 +267,7 @@ def _whole(value: Any) -> Any:
 
 
 def _spread(made: Any, shape: tuple[int, ...], result: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    if np.iscomplexobj(made) and result.kind != "c":
+        message = f"its complex numbers are not of dtype {result}"
+        raise TypeError(message)
     return np.array(np.broadcast_to(made, shape), result)
