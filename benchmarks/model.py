@@ -1,6 +1,7 @@
 """How well the calibrated machine predicts: predicted against measured time of calls never timed before.
 
-    python benchmarks/model.py [--seconds 10] [--calls 700] [--limit 60] [--machine FILE] [--misses] [--learning]
+    python benchmarks/model.py [--seconds 10] [--calls 700] [--limit 60] [--seed 5] [--settle 2]
+                               [--machine FILE] [--misses] [--learning]
 
 Calibrates this machine first (nothing is saved), then times calls on the host whose sizes, and for part
 of them whose dtypes, operations and shapes, calibration did not time, and prints the share predicted to
@@ -8,7 +9,10 @@ within 30 %. Calls are timed as they run for a user whose call placement left on
 host backend's `run`, which writes large results into memory used before (`xpu._memory`). For the group
 "other dtypes" the curves of those dtypes are taken out of the machine first.
 
-Times are of warm calls at rest, as calibration takes them: the least of several, those interrupted by
+Times are of warm calls at rest. Warm: the call has run for two milliseconds (`--settle`) before it is timed,
+for caches come to keep its operands only after several calls; with `--settle 0` it has run once, and what
+is timed is in part how the operands of other calls leave the third cache. At rest, as calibration takes
+them: the least of several, those interrupted by
 other programs left out, as those while the core was slower than its best by more than 15 % (a neighbour
 on the same physical core takes a third of its speed for seconds; a fixed piece of arithmetic around each
 sample tells). Passes over all calls go on until each was timed three times at rest, or the time is up;
@@ -222,9 +226,9 @@ def without(machine: Machine, codes: Sequence[str]) -> Machine:
     return dataclasses.replace(machine, cpu=cpu)
 
 
-def held_out(machine: Machine, count: int) -> list[Call]:
-    """Return a fixed random choice of held-out calls, in random order."""
-    random_ = random.Random(5)
+def held_out(machine: Machine, count: int, seed: int = 5) -> list[Call]:
+    """Return a random choice of held-out calls, in random order, the same for a seed and a set of curves."""
+    random_ = random.Random(seed)
     calls: list[Call] = []
     for _ in range(3):
         calls += timed_operations(machine, random_) + other_dtypes(machine, random_)
@@ -234,7 +238,7 @@ def held_out(machine: Machine, count: int) -> list[Call]:
     return calls
 
 
-def measure(machine: Machine, calls: Sequence[Call], limit: float) -> tuple[list[Result], int]:
+def measure(machine: Machine, calls: Sequence[Call], limit: float, settle: float) -> tuple[list[Result], int]:
     """Time calls in passes until each was timed `ROUNDS` times at rest; return also how many never were."""
     settle_memory()
     clock = Clock(best=float(machine.extra.get("pace", "inf")))
@@ -246,7 +250,7 @@ def measure(machine: Machine, calls: Sequence[Call], limit: float) -> tuple[list
     with np.errstate(all="ignore"):
         while open_ and time.monotonic() - begun < limit:
             for i in open_:
-                timed = clock.measure(calls[i].run)
+                timed = clock.measure(calls[i].run, settle=settle)
                 if clock.quiet(timed.pace):
                     times[i].append(timed)
                 if time.monotonic() - begun > limit:
@@ -352,6 +356,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="for calibration")
     parser.add_argument("--calls", type=int, default=700, help="held-out calls of timed operations")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for timing them")
+    parser.add_argument("--seed", type=int, default=5, help="of the choice of held-out calls")
+    parser.add_argument("--settle", type=float, default=2.0, help="milliseconds of calls before one is timed")
     parser.add_argument("--machine", help="a machine file to judge instead of a fresh calibration")
     parser.add_argument("--misses", action="store_true", help="list the worst predictions")
     parser.add_argument("--learning", action="store_true", help="print the cost of learning alone")
@@ -362,7 +368,8 @@ def main() -> None:
     machine = load(options.machine) if options.machine else xpu.calibrate(seconds=options.seconds, save=False)
     rows = sum(len(by_dtype) for by_dtype in machine.cpu.curves.values())
     print(f"NumPy {np.__version__}, {machine.cpu.title}; {rows} curves of {len(machine.cpu.curves)} operations")
-    results, never = measure(machine, held_out(machine, options.calls), options.limit)
+    calls = held_out(machine, options.calls, options.seed)
+    results, never = measure(machine, calls, options.limit, options.settle / 1e3)
     report(results, never, options.misses)
     print(f"a full decision with two operands: {decision_speed(machine) * 1e6:.2f} us (median)")
 

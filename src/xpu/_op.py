@@ -201,13 +201,14 @@ def _by_elements(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]
     moved, spared, repeated = written, 0.0, 0
     if isinstance(op.host, np.ufunc):
         spared = max(0, op.host.nin - len(operands)) * written  # Python numbers among the arguments
+    fresh = size if op.name in _TRUTHS else written
     for o in operands:
         own = math.prod(o.shape)
         moved += own * o.dtype.itemsize
         if own < size:
             spared += (size - own) * o.dtype.itemsize
             repeated += own > 1
-    traffic = float(moved + written)  # what is written is fetched first
+    traffic = float(moved - written + 2 * fresh)  # what is written is fetched first
     if not repeated:
         share = traffic / (traffic + spared) if spared else 1.0
         return Work(op.kind, dtype, moved, size * op.weight, op.name, 0.0, 0.0, share)
@@ -221,6 +222,10 @@ def _by_elements(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]
     return Work(op.kind, dtype, moved, size * op.weight, op.name, repeated * (size // run), row, share)
 
 
+# Write a byte an element, whatever they read.
+_TRUTHS = frozenset(
+    {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal", "logical_and", "logical_or", "logical_xor"}
+)
 # NumPy copies repeated operands to a buffer of so many elements, if two rows go in; longer rows are used as they lie.
 _BUFFER = 8192
 

@@ -44,7 +44,7 @@ def saved(named: Mapping[str, str]) -> Machine | None:
         return None
     except (MachineFileError, OSError) as error:
         remedy = "It is set aside; run `xpu calibrate` to replace it."
-        warn_user(MachineFileWarning(text("machine", f"{path!r} cannot be used: {error}", remedy)))
+        warn_user(MachineFileWarning(text("machine", f"{path!r} cannot be used: {str(error).rstrip('.')}", remedy)))
         return None
     return machine
 

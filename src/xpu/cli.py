@@ -7,6 +7,7 @@ import ast
 import contextlib
 import importlib
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
     elif options.command == "whatif":
         return _whatif(options)
     elif options.command == "calibrate":
-        print(xpu.calibrate(seconds=options.seconds, export=options.export))
+        return _calibrate(options.seconds, options.export)
     elif options.command == "doctor":
         return doctor_main(json=options.json)
     else:
@@ -104,6 +105,16 @@ def _run_script(options: argparse.Namespace) -> int:
         status = runner.main(options.script, options.arguments)
     print_profile(record)
     return status
+
+
+def _calibrate(seconds: float, export: str | None) -> int:
+    try:
+        print(xpu.calibrate(seconds=seconds, export=export))
+    except (ValueError, OSError) as error:
+        reason = f"{export!r} cannot be written ({error.strerror})" if isinstance(error, OSError) else str(error)
+        print(f"xpu calibrate: {reason}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _whatif(options: argparse.Namespace) -> int:
@@ -241,7 +252,23 @@ def _value(node: ast.expr) -> Any:
         return function(*args, **keywords)
     if isinstance(node, (ast.Name, ast.Attribute)):
         return _named(node)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Pow)):
+        return _number(node)
     try:
         return ast.literal_eval(node)
     except ValueError:
         raise ExpressionError(text("explain", f"{ast.unparse(node)!r} is not a literal or a call", _REMEDY)) from None
+
+
+def _number(node: ast.BinOp) -> int:
+    """Return a size written as ``10**6`` or ``4 * 1024``."""
+    left, right = (_value(side) for side in (node.left, node.right))
+    if isinstance(left, int) and isinstance(right, int) and right >= 0:
+        power = isinstance(node.op, ast.Pow)
+        digits = math.log10(abs(left) or 1) * right if power else math.log10(max(1, abs(left)) * max(1, right))
+        if digits < _DIGITS:
+            return int(left**right) if power else left * right
+    raise ExpressionError(text("explain", f"{ast.unparse(node)!r} is not the size of an array", _REMEDY))
+
+
+_DIGITS = 19

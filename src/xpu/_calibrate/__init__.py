@@ -34,18 +34,18 @@ def run(
     """Do what `xpu.calibrate` says."""
     if not seconds > 0 or not limit > 0:
         problem = f"seconds={seconds!r} and limit={limit!r} must both be positive"
-        raise ValueError(text("calibrate", problem))
+        raise ValueError(text("calibrate", problem, "About ten seconds are enough."))
     target = automatic.get() if automatic.possible and not automatic.profile else None
     found = _hardware.card_of(str(target.device)) if target is not None else None
     show = sys.stderr.isatty() if progress is None else progress
     with _bar(show) as bar:
         machine = measure(target, found, seconds, limit, bar)
     named = _hardware.identity(found)
-    if export is not None:
-        _store.write(machine, export)
     if save:
         _keep(machine, named)
     forget_machines(machine)
+    if export is not None:  # last: what was measured is kept even if this fails
+        _store.write(machine, export)
     return machine
 
 

@@ -55,22 +55,34 @@ def quieter(first: Series, second: Series) -> Series:
 
 
 def steadied(series: Series, best: float) -> Series:
-    """Return a series in which what was timed at a slow pace to the end is brought half way to the best one.
+    """Return a series in which what was timed at a slow pace to the end is brought nearer to the best one.
 
-    A busy neighbour slows arithmetic as much as the pace, and waiting for memory or for a divider hardly;
-    half way in the logarithm is not far off for either.
+    A busy neighbour on the same core slows arithmetic and the interpreter nearly as much as the pace, and waiting for
+    memory beyond the core's own caches hardly.
 
     Examples
     --------
-    >>> slow = Series("sin", "elementwise", "f8", [Sample(1, 20.0, 16.0, 8, 8, 3e-6, 9e-6)])
-    >>> round(steadied(slow, 4e-6).samples[0].seconds, 9)
-    2e-06
+    >>> slow = Series("sin", "elementwise", "f8", [Sample(1, 20.0, 16.0, 8, 8, 4e-6, 16e-6)])
+    >>> round(steadied(slow, 1e-6).samples[0].seconds, 9)
+    5e-07
     """
     samples = [
-        s._replace(seconds=s.seconds * math.sqrt(best / s.pace), pace=best) if s.pace > SLOW * best else s
+        s._replace(seconds=s.seconds * (best / s.pace) ** (_WAITING if _waits(s) else _COMPUTING), pace=best)
+        if s.pace > SLOW * best
+        else s
         for s in series.samples
     ]
     return series._replace(samples=samples)
+
+
+# Powers of the pace, as measured with a neighbour that computes: 0.5 to 0.9 in the core's own caches, 0.1 to 0.3 beyond.
+_COMPUTING, _WAITING = 0.75, 0.25
+_OWN_CACHES, _QUICK = 600_000, 1.5e10  # bytes; bytes a second from which on a call waits for memory
+
+
+def _waits(sample: Sample) -> bool:
+    moved = sample.read + sample.written
+    return moved > _OWN_CACHES and moved > _QUICK * sample.seconds
 
 
 def _better(one: Sample, other: Sample) -> Sample:
@@ -156,7 +168,13 @@ def knots(series: Series, streams: Streams | None) -> list[tuple[float, float]]:
     if streams is not None and series.kind in _LINEAR and len(found) > 1:
         points = _points(series, times)
         return shaped(points, streams, _model(series, points, streams))
-    return [k for i, k in enumerate(found) if i == 0 or k[0] > found[i - 1][0]]
+    rising = [k for i, k in enumerate(found) if i == 0 or k[0] > found[i - 1][0]]
+    if series.kind == "fft" and len(rising) > 1:
+        # It only gets slower with size: beyond the last sample a piece is never quicker than all before it were.
+        (ops, seconds), (_, least) = rising[-1], rising[0]
+        rising.append((2.0 * ops, seconds + max(seconds - rising[-2][1], 0.0) * ops / (ops - rising[-2][0])))
+        rising[-1] = (2.0 * ops, max(rising[-1][1], 2.0 * seconds - least))
+    return rising
 
 
 def _points(series: Series, times: Sequence[float]) -> list[Point]:

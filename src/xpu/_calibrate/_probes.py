@@ -56,8 +56,8 @@ def values(n: int | tuple[int, ...], code: str, seed: int = 0) -> Array:
     if dtype.kind == "b":
         np.less(drawn, 0.5, out=made)
     elif dtype.kind in "iu":
-        np.multiply(drawn, 99, out=drawn)
-        np.add(drawn, 1, out=made, casting="unsafe")
+        np.multiply(drawn, 99, out=made, casting="unsafe")
+        np.add(made, dtype.type(1), out=made)
     else:
         parts = [made.real, made.imag] if dtype.kind == "c" else [made]
         for i, part in enumerate(parts):
@@ -76,7 +76,8 @@ def _pool(seed: int, size: int) -> Array:
 def _drawn(seed: int, size: int) -> Array:
     """Return so many numbers of [0, 1): the beginning of a longer draw, over again where it ends."""
     longest = 1 << min(21, max(18, (size - 1).bit_length()))
-    return np.resize(_pool(seed, longest)[:size], size)
+    pool = _pool(seed, longest)
+    return pool[:size] if size <= longest else np.resize(pool, size)
 
 
 @functools.lru_cache(maxsize=64)
@@ -109,6 +110,7 @@ def _room(size: int, dtype: np.dtype[Any], seed: int) -> Array:
 
 _SMALL, _HUGE = 1 << 12, 1 << 22  # bytes
 _ABOVE_ONE = ("arccosh",)
+_WHOLE = ("i8", "u1")  # computed in double and in half precision; the other integers by what these take on top
 _BELOW_ONE = frozenset({"arcsin", "arccos", "arctanh"})
 _SPREAD = 90.0  # elsewhere from a tenth to nine: many functions change their method at one
 
@@ -118,8 +120,8 @@ def _universal(op: Op, code: str) -> Probe | None:
     host: Any = op.host
     if not isinstance(host, np.ufunc) or host.signature is not None or host.nout > 2:
         return None
-    if loop_dtype(op.name, np.dtype(code)) != code:  # NumPy runs another dtype's loop, timed there
-        return None
+    if loop_dtype(op.name, np.dtype(code)) != code:  # NumPy casts, then runs another dtype's loop
+        return _on_whole_numbers(op, code) if code in _WHOLE and op.name not in _BELOW_ONE | {"ldexp"} else None
 
     def make(n: int) -> tuple[Any, ...]:
         shift = 1 if op.name in _ABOVE_ONE else 0
@@ -136,13 +138,18 @@ def _universal(op: Op, code: str) -> Probe | None:
     return Probe(op, code, ELEMENTS, make)
 
 
+def _on_whole_numbers(op: Op, code: str) -> Probe:
+    """Return the probe of a function of floating point on integers: other branches than on fractions, often."""
+    host: Any = op.host
+    return Probe(op, code, ELEMENTS, lambda n: tuple(values(n, code, i) % 9 + 1 for i in range(host.nin)))
+
+
 def _ldexp(code: str) -> Callable[[int], tuple[Any, ...]]:
     return lambda n: (values(n, code), values(n, "i4"))
 
 
 _NUMBERS = ("f8", "f4", "i8", "i4")
 _FLOATS = ("f8", "f4")
-_WIDE = ("f8", "f4", "c16")
 
 
 def _one(n: int, code: str) -> tuple[Any, ...]:
@@ -242,7 +249,7 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
         (("f8", "f4", "c16", "i8"), SIDES, lambda n, c: (values((n, n), c), values((n, n), c, 1))),
     ),
     "einsum": (_FLOATS, SIDES, lambda n, c: ("ij,jk->ik", values((n, n), c), values((n, n), c, 1))),
-    "matvec": (_WIDE, SIDES + (1050, 2100), lambda n, c: (values((n, n), c), values(n, c, 1))),
+    "matvec": (_FLOATS, SIDES + (1050, 2100), lambda n, c: (values((n, n), c), values(n, c, 1))),
     **dict.fromkeys(
         [f"linalg.{n}" for n in _FACTORS],
         (_FLOATS, SIDES, lambda n, c: (_square(n, c),)),
@@ -276,7 +283,7 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     **dict.fromkeys(("tril", "triu"), (("f8",), SIDES, _grid)),
     "packbits": (("b1",), ELEMENTS, _one),
     "unpackbits": (("u1",), ELEMENTS, _one),
-    "cross": (("f8",), ELEMENTS, lambda n, c: (values((n // 3 + 1, 3), c), values((n // 3 + 1, 3), c, 1))),
+    "cross": (_FLOATS, ELEMENTS, lambda n, c: (values((n // 3 + 1, 3), c), values((n // 3 + 1, 3), c, 1))),
     "convolve": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(15, c, 1))),
 }
 

@@ -139,7 +139,7 @@ class Clock:
         """Return the seconds of a warm call at rest; see `measure`."""
         return self.measure(call, budget).seconds
 
-    def measure(self, call: Callable[[], object], budget: float = 5e-4) -> Timed:
+    def measure(self, call: Callable[[], object], budget: float = 5e-4, settle: float = 0.0) -> Timed:
         """Time a warm call at rest: the least of the samples that nobody interrupted, at the best pace.
 
         Other programs only ever add time, so the least sample is the one nearest to the truth.
@@ -150,14 +150,19 @@ class Clock:
             What to time. Its first call, cold, does not count.
         budget : float, optional
             Seconds after which three samples are enough.
+        settle : float, optional
+            Seconds of calls that go before: caches keep what came last only after it has come several times.
         """
         self.sample(call, 1)
         warm = self.sample(call, 1)
+        if settle and warm is not None and warm.seconds < settle:
+            self.sample(call, int(settle / max(warm.seconds, 1e-7)))
+            warm = self.sample(call, 1)
         number = 1 if warm is None else max(1, int(_BATCH / max(warm.seconds, 1e-9)))
         found = [warm] if warm is not None and number == 1 else []
-        spent, good = 0.0, 0
+        spent, good = sum(s.seconds for s in found), 0
         while True:
-            if len(found) >= 2 and spent >= 8 * budget:
+            if len(found) >= 2 and spent >= 6 * budget:
                 break  # a long call: little disturbs it
             if (good >= 3 and spent >= budget) or (len(found) >= 3 and spent >= 2 * budget):
                 break  # a slow pace lasts for seconds: waiting for it to pass here does not pay

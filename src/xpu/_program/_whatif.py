@@ -260,6 +260,12 @@ def _pays_from(program: Program, machine: Machine) -> float | None:
     return found
 
 
+def _advice(here: Machine) -> str:
+    if here.cpu.curves:
+        return ": the machine was busy, now or when it was calibrated; run both again when it is at rest"
+    return ": run `xpu calibrate` first"
+
+
 def _doubts(program: Program, machine: Machine, here: Machine, timed: float) -> Iterator[str]:
     if machine.note:
         yield f"the GPU's rates: {machine.note[0].lower()}{machine.note[1:]}"
@@ -274,7 +280,7 @@ def _doubts(program: Program, machine: Machine, here: Machine, timed: float) -> 
         middle = statistics.median(ratios)
         yield (
             f"on this CPU, in this run, operations above 20 us took {middle:.2f} times what is predicted (median of "
-            f"{len(ratios):,}; {near:.0%} within 30 %)" + ("" if near >= 0.5 else ": run `xpu calibrate` first")
+            f"{len(ratios):,}; {near:.0%} within 30 %)" + ("" if near >= 0.5 else _advice(here))
         )
     else:
         yield "too few operations above 20 us to compare predicted with measured times"
