@@ -168,6 +168,8 @@ _UNTIMED: dict[str, Callable[[int, str], tuple[Any, ...]]] = {
     "cumulative_sum": lambda n, c: (values(n, c),),
     "fft.fftn": lambda n, c: (values((_smooth(n), _smooth(n)), c),),
     "fft.fftshift": lambda n, c: (values(n, c),),
+    "fft.ifft": lambda n, c: (values(n, "c16" if c == "f8" else "c8"),),
+    "fft.ifft2": lambda n, c: (values((_smooth(n), _smooth(n)), "c16" if c == "f8" else "c8"),),
     "fft.hfft": lambda n, c: (values(2 ** n.bit_length() + 1, "c16" if c == "f8" else "c8"),),
     "fft.ihfft": lambda n, c: (values(2 ** n.bit_length(), c),),
     "hstack": lambda n, c: ([values(n, c), values(n, c, 1)],),

@@ -31,7 +31,9 @@ _ALIKE = {
     **dict.fromkeys(("vecmat",), "matvec"),
     "fft.ihfft": "fft.rfft",
     "fft.fftn": "fft.fft2",
-    "fft.ifftn": "fft.ifft2",
+    "fft.ifft": "fft.fft",
+    "fft.ifft2": "fft.fft2",
+    "fft.ifftn": "fft.fft2",
     "fft.rfftn": "fft.rfft2",
     "correlate": "convolve",
     "cumulative_sum": "cumsum",
@@ -136,20 +138,17 @@ def _of_rows(curves: Curves, rows: Mapping[str, Curve], op: str, dtype: np.dtype
 _MOST = 4.0  # times the loop on fractions: beyond, a disturbed sample is likelier
 
 
-def _on_whole_numbers(
-    curves: Curves, rows: Mapping[str, Curve], op: str, loop: np.dtype[Any], weight: float
-) -> float:
+def _on_whole_numbers(curves: Curves, rows: Mapping[str, Curve], op: str, loop: np.dtype[Any], weight: float) -> float:
     """Return the time of this loop on integers, cast included, over that on fractions and the cast; 1 if unknown.
 
     Branches of ``modf``, ``arccosh``, ``log10`` go another way, or become foreseeable. What one integer dtype that was
     timed shows holds for the others, those that run in a loop of the same width first.
     """
     timed = [np.dtype(code) for code in rows if code[0] in "iub"]
-    loops = [(dtype, loop_dtype(op, dtype)) for dtype in timed]
-    casts = [(abs(math.log2(other.itemsize / loop.itemsize)), i) for i, (dtype, other) in enumerate(loops) if other != dtype]
-    if not casts:
+    casting = [(dtype, other) for dtype in timed if (other := loop_dtype(op, dtype)) != dtype]
+    if not casting:
         return 1.0
-    dtype, other = loops[min(casts)[1]]
+    dtype, other = min(casting, key=lambda pair: abs(math.log2(pair[1].itemsize / loop.itemsize)))
     fractions = _nearest(rows, other, weight)
     if fractions is None:
         return 1.0

@@ -104,8 +104,26 @@ def test_explain_beside_a_pretend_card():
     assert "break-even size: " in done.stdout
 
 
+def test_explain_reads_sizes_as_people_write_them(capsys):
+    with xpu.config(device="auto"):
+        assert main(["explain", "np.add(np.ones(10**3 * 2), 1)"]) == 0
+    assert capsys.readouterr().out.startswith("add runs on cpu")
+
+
+@pytest.mark.parametrize("size", ["10**-2", "2.0 * 3", "9**9**9", "(10**10) * 10**10", "'a' * 10**9", "[1] * 8"])
+def test_explain_refuses_what_is_no_size(capsys, size):
+    assert main(["explain", f"ones({size})"]) == 2
+    assert "is not the size of an array" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [("--seconds", "-1"), ("--seconds", "nan")])
+def test_calibrate_refuses_times_that_are_none(capsys, option):
+    assert main(["calibrate", *option]) == 2
+    assert capsys.readouterr().err.startswith("xpu calibrate: xpu.calibrate: seconds=")
+
+
 @pytest.mark.parametrize(
-    "text", ["add(", "1 + 1", "ad(1, 2)", "add(__import__('os'), 1)", "linalg.nothing(1)", "add(open, 1)"]
+    "text", ["add(", "1 + 1", "2 * 3", "ad(1, 2)", "add(__import__('os'), 1)", "linalg.nothing(1)", "add(open, 1)"]
 )
 def test_explain_refuses_anything_else(capsys, text):
     assert main(["explain", text]) == 2

@@ -374,6 +374,17 @@ def test_a_short_calibration_is_saved_exported_and_in_force(cache, tmp_path):
     assert after.stdout.strip() == "calibrated"
 
 
+def test_a_file_that_cannot_be_exported_does_not_cost_the_calibration(cache, tmp_path):
+    (tmp_path / "file").write_text("")
+    target = str(tmp_path / "file" / "lab.json")
+    code = "from xpu.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
+    done = run(code, "calibrate", "--seconds", "0.05", "--export", target)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"xpu calibrate: {target!r} cannot be written (")
+    after = run("import xpu; print(xpu.machine().name)", XPU_CACHE_DIR=str(cache))
+    assert after.stdout.strip() == "calibrated"
+
+
 def test_a_pretend_device_is_not_measured(cache):
     done = run(
         "import xpu; m = xpu.calibrate(seconds=0.05); print(m.accelerator, xpu.machine().name)",

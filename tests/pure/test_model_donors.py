@@ -66,6 +66,32 @@ def test_a_cast_to_half_precision_is_not_that_to_double():
     assert curve_for(curves, "divide", np.dtype("i1")).at(4e5) == pytest.approx(1e5 * 2e-9 + 4e5 * 1e-9, rel=0.02)
 
 
+def test_integers_in_a_floating_loop_take_what_a_timed_integer_takes():
+    curves = {"modf": {"f8": line(4e-9), "f4": line(3e-9), "i8": line(2.5e-9)}, "astype": {"i8": line(1e-9)}}
+    assert curve_for(curves, "modf", np.dtype("i8")) is curves["modf"]["i8"]
+    # Half of the loop on fractions and the cast, which is what int64 showed; int32's cast is not known.
+    for code, loop in (("i4", 4e-9), ("u8", 4e-9), ("i2", 3e-9)):
+        weight = OPS["modf"].weight
+        found = curve_for(curves, "modf", np.dtype(code))
+        assert found.at(1e6) == pytest.approx(1e-6 + 0.5 * (loop - 1e-12) * 1e6, rel=0.3), (code, weight)
+
+
+def test_widths_of_vector_loops_leave_a_cache_together():
+    def bent(width):  # a byte takes ten times as long beyond a million bytes
+        return Curve([(1.0, 1e-7), (1e6 / width, 1e-7 + 1e-5), (1e8 / width, 1e-7 + 1e-5 + 99e-4)])
+
+    curves = {"add": {"u1": bent(1), "i4": bent(4)}}
+    for n in (1e5, 3e5, 1e6, 4e6):
+        assert curve_for(curves, "add", np.dtype("i2")).at(n) == pytest.approx(bent(2).at(n), rel=0.02)
+
+
+def test_comparisons_write_bytes():
+    whole, row = (3000, 500), (500,)
+    # Two operands of eight bytes and a byte that counts twice, of which one operand is read from a cache.
+    assert counted("less", whole, row).share == pytest.approx(10 / 18, rel=1e-3)
+    assert counted("add", whole, row).share == pytest.approx(24 / 32, rel=1e-3)
+
+
 def test_an_operation_that_does_several_others_takes_their_sum():
     curves = {
         "isinf": {"f8": line(1e-9)},

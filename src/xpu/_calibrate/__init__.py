@@ -68,7 +68,7 @@ def measure(
     return Machine("calibrated", start.title, cpu, card, up, down, sources, "", {"pace": pace})
 
 
-_MEMORY_EVERY, _LOOPS_EVERY = 200, 40  # probes: neighbours use the same caches, and several looks tell
+_MEMORY_EVERY, _LOOPS_EVERY = 250, 80  # probes: neighbours use the same caches, and several looks tell
 _LIGHT = frozenset({"elementwise", "reduction", "copy"})  # cost classes that caches decide
 
 

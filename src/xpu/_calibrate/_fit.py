@@ -75,7 +75,7 @@ def steadied(series: Series, best: float) -> Series:
     return series._replace(samples=samples)
 
 
-# Powers of the pace, as measured with a neighbour that computes: 0.5 to 0.9 in the core's own caches, 0.1 to 0.3 beyond.
+# Powers of the pace, measured beside a neighbour that computes: 0.5 to 0.9 in the core's own caches, 0.1 to 0.3 beyond.
 _COMPUTING, _WAITING = 0.75, 0.25
 _OWN_CACHES, _QUICK = 600_000, 1.5e10  # bytes; bytes a second from which on a call waits for memory
 
@@ -172,8 +172,8 @@ def knots(series: Series, streams: Streams | None) -> list[tuple[float, float]]:
     if series.kind == "fft" and len(rising) > 1:
         # It only gets slower with size: beyond the last sample a piece is never quicker than all before it were.
         (ops, seconds), (_, least) = rising[-1], rising[0]
-        rising.append((2.0 * ops, seconds + max(seconds - rising[-2][1], 0.0) * ops / (ops - rising[-2][0])))
-        rising[-1] = (2.0 * ops, max(rising[-1][1], 2.0 * seconds - least))
+        last = (seconds - rising[-2][1]) / (ops - rising[-2][0])
+        rising.append((2.0 * ops, seconds + max(last * ops, seconds - least)))
     return rising
 
 

@@ -77,7 +77,7 @@ def time_probe(probe: Probe, clock: Clock, *, far: bool = False) -> Series:
     longest = _LONGEST_OF.get(probe.op.kind, _LONGEST * _SHARE.get(probe.code, 0.25))
     if far:
         longest *= _FAR.get(probe.op.kind, 1.0)
-    spent, held, counted = 0.0, 1.0, 0
+    spent, held = 0.0, 0.0
     for size in probe.sizes:
         enough = longest if size > _LEARNT or max(probe.sizes) <= _LEARNT else max(longest, _LONGEST)
         if _expected(samples, size) > 2 * enough:
@@ -100,23 +100,26 @@ def time_probe(probe: Probe, clock: Clock, *, far: bool = False) -> Series:
         read = sum(a.nbytes for a in arrays)
         counted = read + fresh[0]
         samples.append(Sample(size, work.ops, work.bytes, read, fresh[0], seconds, pace))
+        if not held and counted > _IN_CACHE:  # buffers of a fixed size count for nothing
+            held = _held(function, args, counted)
         spent += _CALLS * seconds
         if seconds > enough or spent > max(_ENOUGH, 5 * longest):
             break
-    if samples and not isinstance(function, np.ufunc):  # of the largest: buffers of a fixed size count for nothing
-        with np.errstate(all="ignore"):
-            held = max(1.0, _held(function, args) / max(1, counted))
-    return Series(probe.op.name, probe.op.kind, probe.code, samples, held)
+    if samples and not held:
+        held = _held(function, args, counted)
+    return Series(probe.op.name, probe.op.kind, probe.code, samples, held or 1.0)
 
 
-def _held(function: Callable[..., Any], args: tuple[Any, ...]) -> int:
-    """Return the bytes that a call has at once: operands, results and temporaries; 0 where nobody can say."""
-    if tracemalloc.is_tracing():  # somebody else's
-        return 0
+def _held(function: Callable[..., Any], args: tuple[Any, ...], counted: int) -> float:
+    """Return the bytes that a call has at once, temporaries too, over those of its operands and results; 1 or more."""
+    if isinstance(function, np.ufunc) or tracemalloc.is_tracing():  # somebody else's
+        return 1.0
     tracemalloc.start()
     try:
-        function(*args)
-        return sum(a.nbytes for a in operands(args)) + tracemalloc.get_traced_memory()[1]
+        with np.errstate(all="ignore"):
+            function(*args)
+        total = sum(a.nbytes for a in operands(args)) + tracemalloc.get_traced_memory()[1]
+        return max(1.0, total / max(1, counted))
     finally:
         tracemalloc.stop()
 
