@@ -434,9 +434,9 @@ def test_a_slow_pace_slows_arithmetic_more_than_waiting_for_memory():
         one = Series("sin", "elementwise", "f8", [Sample(1, 1.0, 16.0, nbytes, nbytes, seconds, 16e-6)])
         return steadied(one, 1e-6).samples[0].seconds / seconds
 
-    assert at(8_000, 1e-6) == pytest.approx(1 / 8)  # in the core's own caches
+    assert at(8_000, 1e-6) == pytest.approx(1 / 4)  # in the core's own caches
     assert at(4_000_000, 2e-4) == pytest.approx(1 / 2)  # 40 GB/s: memory
-    assert at(4_000_000, 2e-2) == pytest.approx(1 / 8)  # 0.4 GB/s: arithmetic
+    assert at(4_000_000, 2e-2) == pytest.approx(1 / 4)  # 0.4 GB/s: arithmetic
 
 
 def test_a_transform_is_never_quicker_beyond_its_last_sample():
