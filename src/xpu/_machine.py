@@ -152,13 +152,30 @@ def _number(data: Mapping[str, Any], key: str, where: str, prefix: str, *, zero:
         raise _refuse(where, name, f"must be a number, got {value!r}")
     if not 0 <= value <= sys.float_info.max or (value == 0 and not zero):
         raise _refuse(where, name, f"must be positive and finite, got {value!r}")
+    if value > _MOST.get(key, sys.float_info.max):
+        raise _refuse(where, name, f"must be at most {_MOST[key]:g}, got {value!r}: no machine has that")
     return float(value)
+
+
+# A thousand times what any device of 2025 does, in bytes and operations a second; seconds that nobody would wait.
+_MOST = {
+    **dict.fromkeys(("bandwidth", "pinned_bandwidth"), 1e16),
+    **dict.fromkeys(("f2", "f4", "f8"), 1e19),
+    **dict.fromkeys(("latency", "warmup"), 1e4),
+}
 
 
 def _section(data: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
     value = data.get(key)
     if not isinstance(value, dict):
         raise _refuse(where, key, f"must be an object, got {type(value).__name__}")
+    return value
+
+
+def _list(data: Mapping[str, Any], key: str, where: str) -> list[Any]:
+    value = data.get(key, [])
+    if not isinstance(value, list):
+        raise _refuse(where, key, f"must be a list, got {type(value).__name__}")
     return value
 
 
@@ -270,9 +287,9 @@ def from_dict(data: object, where: str = "machine file") -> Machine:
         else _read_processor(_section(data, "accelerator", where), where, "accelerator"),
         to_device=_read_link(links, where, "to_device"),
         to_host=_read_link(links, where, "to_host"),
-        sources=tuple(str(s) for s in data.get("sources", ())),
+        sources=tuple(str(s) for s in _list(data, "sources", where)),
         note=str(data.get("note", "")),
-        extra=data.get("extra") or {},
+        extra=_section(data, "extra", where) if "extra" in data else {},
     )
 
 

@@ -429,14 +429,15 @@ def test_what_numpy_writes_in_python_is_slowed_by_memory_later_on():
     assert slow.by_temporaries(points[-1], CACHES) == slow
 
 
-def test_a_slow_pace_slows_arithmetic_more_than_waiting_for_memory():
-    def at(nbytes, seconds):
-        one = Series("sin", "elementwise", "f8", [Sample(1, 1.0, 16.0, nbytes, nbytes, seconds, 16e-6)])
+def test_a_slow_pace_slows_arithmetic_more_than_waiting():
+    def at(nbytes, seconds, op="sin", kind="elementwise"):
+        one = Series(op, kind, "f8", [Sample(1, 1.0, 16.0, nbytes, nbytes, seconds, 16e-6)])
         return steadied(one, 1e-6).samples[0].seconds / seconds
 
-    assert at(8_000, 1e-6) == pytest.approx(1 / 4)  # in the core's own caches
+    assert at(8_000, 1e-6) == pytest.approx(1 / 8)  # in the core's own caches
     assert at(4_000_000, 2e-4) == pytest.approx(1 / 2)  # 40 GB/s: memory
-    assert at(4_000_000, 2e-2) == pytest.approx(1 / 4)  # 0.4 GB/s: arithmetic
+    assert at(4_000_000, 2e-2) == pytest.approx(1 / 8)  # 0.4 GB/s: arithmetic
+    assert at(8_000, 1e-6, "fmod") == at(8_000, 1e-6, "cumsum", "scan") == pytest.approx(1 / 2)  # wait for each other
 
 
 def test_a_transform_is_never_quicker_beyond_its_last_sample():

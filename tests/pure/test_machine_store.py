@@ -66,6 +66,11 @@ def test_the_folder_is_the_systems_where_none_is_named(monkeypatch):
         (lambda d: d["cpu"].update(curves=[]), r"cpu\.curves"),
         (lambda d: d["cpu"]["curves"].update(add=3), r"cpu\.curves\.add"),
         (lambda d: d["cpu"]["classes"]["fft"].update(warmup=-1), r"cpu\.classes\.fft\.warmup"),
+        (lambda d: d["links"]["to_host"].update(bandwidth=1e30), r"links\.to_host\.bandwidth' must be at most 1e\+16"),
+        (lambda d: d["cpu"]["classes"]["fft"]["rate"].update(f4=1e30), r"cpu\.classes\.fft\.rate\.f4"),
+        (lambda d: d["cpu"]["classes"]["fft"].update(latency=1e9), r"cpu\.classes\.fft\.latency"),
+        (lambda d: d.update(sources=5), "'sources' must be a list, got int"),
+        (lambda d: d.update(extra=[1]), "'extra' must be an object, got list"),
         (lambda d: d["extra"].update(identity={"cpu": "another"}), r"extra\.identity"),
     ],
 )
