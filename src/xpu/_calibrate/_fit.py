@@ -77,8 +77,8 @@ def steadied(series: Series, best: float) -> Series:
     return series._replace(samples=[at_rest(s) for s in series.samples])
 
 
-# Powers of the pace. Of 115 operations timed on 8,000 elements beside a neighbour that came and went: median 0.76, a half
-# of them within 0.67 and 0.9; those below, and scans, 0.1 to 0.4; sums of 500 kB 0.1 to 0.3.
+# Powers of the pace. Of 115 operations, timed on 8,000 elements beside a neighbour that came and went, half showed 0.66
+# to 0.92; those below, and scans, 0.1 to 0.4; sums of arrays of 500 kB 0.1 to 0.3.
 _COMPUTING, _WAITING = 0.75, 0.25
 _WAIT = frozenset(
     {"reciprocal", "remainder", "fmod", "floor_divide", "divmod", "degrees", "rad2deg", "radians", "deg2rad", "sqrt"}
