@@ -169,7 +169,7 @@ __all__ = [
 # Loaded on first use, as NumPy does: most programs need few of them.
 _SUBMODULES = frozenset({
     "char", "ctypeslib", "dask", "dtypes", "einops", "emath", "exceptions", "fft", "lib", "ma", "ndimage", "nn",
-    "polynomial", "random", "rec", "signal", "sklearn", "strings", "testing", "typing",
+    "pandas", "polynomial", "random", "rec", "signal", "sklearn", "strings", "testing", "typing",
 })
 # Functions of files that most programs do not need.
 _LATE = {

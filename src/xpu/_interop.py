@@ -48,9 +48,11 @@ def read_index(x: Any, key: Any) -> Any:
 
 
 def listed(part: list[Any]) -> Any:
-    """Return a list that indexes as an array; an empty one holds integers."""
+    """Return a list that indexes as an array; an empty one holds integers. Names of fields stay a list."""
     made = np.asarray(part)
-    return made if made.size else made.astype(np.intp)
+    if not made.size:
+        return made.astype(np.intp)
+    return made if made.dtype.kind in "biu" else part
 
 
 def _plain_integer(part: Any) -> Any:

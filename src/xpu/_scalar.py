@@ -103,6 +103,16 @@ class scalar(Values):
     def __float__(self) -> float:
         return float(self._value())
 
+    def __index__(self) -> int:
+        return operator.index(self._value())
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return Values.__getitem__(self, key)
+        except IndexError:
+            message = "invalid index to scalar variable."
+            raise IndexError(message) from None
+
     def __hash__(self) -> int:  # type: ignore[override]  # arrays do not hash, scalars do
         return hash(self._value())
 

@@ -32,7 +32,7 @@ _IMPORTLIB = ("<frozen importlib", "<frozen runpy")
 
 _OURS = {"signal", "ndimage"}
 # Libraries that have to be told of xpu's arrays, and what tells them.
-_TOLD = {"einops": "xpu.einops", "sklearn.model_selection": "xpu.sklearn"}
+_TOLD = {"einops": "xpu.einops", "pandas": "xpu.pandas", "sklearn.model_selection": "xpu.sklearn"}
 
 
 class _Scipy(ModuleType):

@@ -53,3 +53,15 @@ def test_a_frame_is_never_sent_to_the_device(device):
     (event,) = [e for e in p.events if e.op == "add"]
     assert event.device == "cpu"
     assert device == "cpu" or event.reason == "the GPU library takes no DataFrame"
+
+
+def test_masks(x, host):
+    import xpu.pandas  # noqa: F401
+
+    frame, series = pd.DataFrame(host), pd.Series(host[:, 0])
+    mask, theirs = x[:, 0] > 1, host[:, 0] > 1
+    for rows in (frame, series, frame.loc, frame.iloc, series.loc):
+        assert rows[mask].equals(rows[theirs])
+    frame[mask] = -1.0
+    assert (frame.to_numpy() == -1).sum() == 2 * host.shape[1]
+    assert frame[[0, 1]].shape == (3, 2)

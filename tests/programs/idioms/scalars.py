@@ -69,3 +69,17 @@ for value in (total, count):
         except TypeError:
             print("TypeError", end=" ")
     print()
+for value in (total, count):
+    for ask in (lambda v: v[0], lambda v: v[0, 1], lambda v: v[None].shape, lambda v: v[()], lambda v: [7, 8, 9, 10][v]):
+        try:
+            print(ask(value), end=" ")
+        except (IndexError, TypeError) as e:
+            print(type(e).__name__, str(e) if isinstance(e, IndexError) else "", end=" ")
+    print()
+table = np.zeros(2, [("x", int), ("y", float), ("z", int)])
+print(table[["x", "z"]].dtype.names)
+for key in (["x", "q"], [0.5]):
+    try:
+        table[key]
+    except (KeyError, IndexError) as e:
+        print(type(e).__name__, e)
