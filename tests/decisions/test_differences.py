@@ -411,6 +411,14 @@ def test_transforms_of_real_numbers_refuse_complex_ones(name):
     assert device == "pretend:0"
 
 
+@pytest.mark.parametrize("name", ["convolve", "correlate"])
+def test_nan_does_not_spread_over_a_convolution(name):
+    for last, where in ((np.inf, "cpu"), (np.nan, "cpu"), (2.0, "pretend:0")):
+        expected, got, device, _ = _run(lambda xp, a, v: getattr(xp, name)(a, v), [1.0, 3.0, 4.0, last], [1.0, 0.5])
+        np.testing.assert_allclose(xpu.asnumpy(got), expected)
+        assert device == where
+
+
 def test_booleans_are_not_rounded_to_decimals():
     with pytest.raises(TypeError):
         xpu.round(xpu.array([True, False]), 1)

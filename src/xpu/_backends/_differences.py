@@ -242,6 +242,12 @@ def _of_the_real_part(function: Callable[..., Any], a: Any, *args: Any, **kwargs
     return function(a.real, *args, **kwargs)
 
 
+def _by_transforms(function: Callable[..., Any], a: Any, v: Any, *args: Any, **kwargs: Any) -> Any:
+    """What is not finite spreads over everything."""
+    made = function(a, v, *args, **kwargs)
+    return made if np.isfinite(a).all() and np.isfinite(v).all() else np.full_like(made, np.nan)
+
+
 def _flip(m: Any, axis: Any = None) -> Any:
     """Without an axis the result is a view."""
     return np.flip(m, axis) if m.ndim else m[...]
@@ -269,6 +275,7 @@ _DIFFERENT: Mapping[str, Callable[..., Any]] = {
     "extract": _extract,
     "clip": _c_ordered(_clip),
     "flip": _flip,
+    **{name: functools.partial(_by_transforms, getattr(np, name)) for name in ("convolve", "correlate")},
     **{
         f"fft.{name}": functools.partial(_of_the_real_part, getattr(np.fft, name))
         for name in ("rfft", "rfft2", "rfftn", "ihfft")

@@ -310,6 +310,17 @@ def _clip(_: Raw, low: Any = None, high: Any = None, *__: Any, **___: Any) -> No
     _no_nan(high)
 
 
+def _all_finite(*operands: Any, **_: Any) -> None:
+    """CuPy convolves floats by Fourier transforms, which spread one NaN or infinity over the whole result."""
+    for x in operands[:2]:
+        if not (is_array(x) and x.dtype.kind in "fc" and x.size):
+            continue
+        for part in (x.real, x.imag) if x.dtype.kind == "c" else (x,):
+            if not bool((abs(part) < math.inf).all()):
+                message = "NaN or infinities among the values"
+                raise NotAsNumpy(message)
+
+
 def _real_only(a: Raw, *_: Any, **__: Any) -> None:
     """NumPy refuses complex numbers where CuPy drops their imaginary parts."""
     if a.dtype.kind == "c":
@@ -405,6 +416,8 @@ _GUARDS: Mapping[str, Guard] = {
     "percentile": _quantiles,
     "quantile": _quantiles,
     "clip": _clip,
+    "convolve": _all_finite,
+    "correlate": _all_finite,
     "digitize": _digitize,
     **dict.fromkeys(["fft.rfft", "fft.rfft2", "fft.rfftn", "fft.ihfft"], _real_only),
     "isin": _searchsorted,
