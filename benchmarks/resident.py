@@ -1,8 +1,9 @@
 """What xpu adds to a call on arrays that lie on a device already, in microseconds of this thread.
 
-Run ``python benchmarks/resident.py``. The device is the pretend one, and what it takes to play it (`PretendBackend.run`)
-is measured beside and left out, so what remains is xpu's own: finding the operands, deciding, wrapping the result. On a
-real GPU the library's call comes on top, and the comparison with CuPy alone is `benchmarks/gpu_acceptance.py`.
+Run ``python benchmarks/resident.py``. The device is the pretend one, and what it takes to play it
+(`PretendBackend.run`) is measured beside and left out, so what remains is xpu's own: finding the operands, deciding,
+wrapping the result. On a real GPU the library's call comes on top, and the comparison with CuPy alone is
+`benchmarks/gpu_acceptance.py`.
 """
 
 import statistics

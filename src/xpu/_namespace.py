@@ -229,8 +229,10 @@ def common_type(*arrays: Any) -> Any:
 
 def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = None) -> Any:
     """Return an array that fulfils memory requirements, as `numpy.require`."""
-    from_host = np.require(_on_host(a), dtype, requirements)
-    return rest.reshape(from_host, from_host.shape) if not isinstance(a, Handle) or from_host is not _on_host(a) else a
+    host = _on_host(a)
+    made = np.require(host, dtype, requirements)
+    itself = isinstance(a, Handle) and made is host and a.strides == made.strides  # type: ignore[attr-defined]
+    return a if itself else rest.reshape(made, made.shape)
 
 
 class _Info:

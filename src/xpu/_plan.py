@@ -183,7 +183,11 @@ class Plan:
             for s, d in zip(script.steps, placed.decisions, strict=True)
         ]
         moved = sum(s.nbytes for s in script.program.storages)
-        title = f"plan({self._name}): {len(rows)} steps, {seconds(placed.seconds)} predicted, {size(moved)} of arrays"
+        transfers = max(0.0, placed.seconds - sum(d.seconds for d in placed.decisions if d is not None))
+        title = (
+            f"plan({self._name}): {len(rows)} steps, {seconds(placed.seconds)} predicted, "
+            f"{seconds(transfers)} of it transfers, {size(moved)} of arrays"
+        )
         return [Table(title, ("op", "device", "predicted run", "line"), rows, (2,))]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """xpu.plan: the same operations again on other arrays, devices fixed; what a replay cannot repeat is found and said."""
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -319,3 +320,14 @@ def _beside_eager(beside, monkeypatch):
     card = beside("h200")
     monkeypatch.setattr(card, "machine", replace(load("tests/machines/eager.json"), name="eager"))
     return card
+
+
+def test_what_transfers_take_is_printed(card):
+    x = np.ones((4000, 500))
+    made = xpu.plan(lambda a: xpu.linalg.svd(a.T @ a)[1], x)
+    said = re.search(r"3 steps, [\d.]+ ms predicted, ([\d.]+) ms of it transfers", str(made))
+    with xpu.profile() as p:
+        made(x)
+    took = sum(t.seconds for t in p.transfers)
+    assert took > 1e-3
+    assert float(said[1]) == pytest.approx(took * 1e3, rel=0.05)
