@@ -62,6 +62,8 @@ def test_masks(x, host):
     mask, theirs = x[:, 0] > 1, host[:, 0] > 1
     for rows in (frame, series, frame.loc, frame.iloc, series.loc):
         assert rows[mask].equals(rows[theirs])
+    assert frame.iloc[x[:, 0].argmax()].equals(frame.iloc[2])
+    assert frame.loc[x[:, 0].argmax(), x[0].argmin()] == host[2, 0]
     frame[mask] = -1.0
     assert (frame.to_numpy() == -1).sum() == 2 * host.shape[1]
     assert frame[[0, 1]].shape == (3, 2)
