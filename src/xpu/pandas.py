@@ -1,7 +1,7 @@
 """Lets pandas take xpu arrays and scalars for keys: ``import xpu.pandas`` once, `xpu run` does it by itself.
 
-``frame[mask]`` asks whether the key is a mask by NumPy's class alone, ``frame.iloc[i]`` for an integer by its type. Every
-key passes pandas' `apply_if_callable` first, and there it becomes NumPy's, read in place.
+``frame[mask]`` asks whether the key is a mask by NumPy's class alone, ``frame.iloc[i]`` for an integer by its type.
+Every key passes pandas' `apply_if_callable` first, and there it becomes NumPy's, read in place.
 """
 
 from __future__ import annotations
