@@ -103,6 +103,7 @@ def test_a_region_decides_over_a_pin():
     ("call", "reason"),
     [
         (lambda a: xpu.sum(a, where=a > 3), "the GPU library's sum has no where="),
+        (lambda a: xpu.add(a, 1, where=a > 3, out=a.copy()), "the GPU library's add has no where="),
         (lambda a: xpu.nanpercentile(a, 50), "the GPU library has no nanpercentile"),
         (
             lambda a: xpu.add(a, 1, dtype=np.longdouble),

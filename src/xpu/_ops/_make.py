@@ -271,6 +271,7 @@ def elementwise(name: str, dtypes: str = "numeric", *, weight: float = 1.0, ulp:
     host: Any = fields.get("host") or numpy_function(name)
     arrays = tuple(range(host.nin))
     writes = tuple(range(host.nin, host.nin + host.nout))
+    fields.setdefault("gaps", KEYWORDS.get(name, frozenset()) | {"where"})  # no CuPy ufunc has it
     made = UFunc(
         _row(
             name,
