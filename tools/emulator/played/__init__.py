@@ -1,0 +1,1 @@
+"""A CUDA card played by the host, for CuPy to run on (see README.md)."""
