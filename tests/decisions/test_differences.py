@@ -351,6 +351,13 @@ def test_quantiles_of_nan_are_nan(name):
         assert device == where
 
 
+@pytest.mark.parametrize("name", ["percentile", "quantile"])
+def test_no_values_have_no_quantiles(name):
+    """CuPy's kernel reads before the array's memory."""
+    with pytest.raises(IndexError, match="out of bounds"):
+        getattr(xpu, name)(xpu.array([]), 0.5)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "where"),
     [

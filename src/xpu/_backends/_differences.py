@@ -199,7 +199,9 @@ def _sort(x: Any, *args: Any, **kwargs: Any) -> None:
 
 
 def _quantile(function: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
-    """Booleans have quantiles, and NaN is as good as infinity."""
+    """Booleans have quantiles, NaN is as good as infinity, and of no values whatever lies there is read."""
+    if not a.size:
+        a = np.ones((1,) * a.ndim, a.dtype)
     a = a.astype(np.float64) if a.dtype.kind == "b" else a
     if a.dtype.kind == "f":
         a = np.where(np.isnan(a), np.asarray(np.inf, a.dtype), a)

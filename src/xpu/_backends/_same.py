@@ -274,9 +274,9 @@ def _moments(a: Raw, axis: Any = None, dtype: Any = None, out: Any = None, ddof:
 
 
 def _quantiles(a: Raw, *_: Any, **__: Any) -> None:
-    """NumPy has none of booleans, and of NaN they are NaN; CuPy sorts NaN last and interpolates."""
-    if a.dtype.kind == "b":
-        message = "booleans"
+    """NumPy has none of booleans, and of NaN they are NaN; CuPy sorts NaN last, and of no values it reads outside."""
+    if a.dtype.kind == "b" or not a.size:
+        message = "booleans" if a.size else "no values"
         raise NotAsNumpy(message)
     _no_nan(a)
 
