@@ -351,6 +351,13 @@ def test_quantiles_of_nan_are_nan(name):
         assert device == where
 
 
+def test_complex_expm1_keeps_its_digits_near_zero():
+    for kind, where in (("D", "cpu"), ("d", "pretend:0")):
+        expected, got, device, _ = _run(lambda xp, a: xp.expm1(a), np.array([1e-10, -1e-12], kind))
+        _same(expected, got)
+        assert device == where
+
+
 @pytest.mark.parametrize("name", ["percentile", "quantile"])
 def test_no_values_have_no_quantiles(name):
     """CuPy's kernel reads before the array's memory."""

@@ -6,6 +6,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,11 @@ def main() -> int:
     except build.EmulatorError as error:
         print(f"emulator: {error}", file=sys.stderr)
         return 2
-    return subprocess.run(command, env=environment(tools)).returncode
+    code = subprocess.run(command, env=environment(tools)).returncode
+    if code < 0:
+        name = signal.Signals(-code).name
+        print(f"emulator: ended by {name}, as by a kernel that reads outside its arrays; try python -X faulthandler")
+    return abs(code)
 
 
 if __name__ == "__main__":

@@ -269,6 +269,11 @@ def _power(x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
     return np.power(x, y, *args, **kwargs)
 
 
+def _expm1(x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Of complex numbers, one is subtracted from their exponential."""
+    return np.subtract(np.exp(x), 1, *args, **kwargs) if x.dtype.kind == "c" else np.expm1(x, *args, **kwargs)
+
+
 _DIFFERENT: Mapping[str, Callable[..., Any]] = {
     "getitem": _getitem,
     "setitem": _setitem,
@@ -276,6 +281,7 @@ _DIFFERENT: Mapping[str, Callable[..., Any]] = {
     "compress": _compress,
     "extract": _extract,
     "clip": _c_ordered(_clip),
+    "expm1": _c_ordered(_expm1),
     "flip": _flip,
     **{name: functools.partial(_by_transforms, getattr(np, name)) for name in ("convolve", "correlate")},
     **{

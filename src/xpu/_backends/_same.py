@@ -328,6 +328,13 @@ def _real_only(a: Raw, *_: Any, **__: Any) -> None:
         raise NotAsNumpy(message)
 
 
+def _expm1(x: Any, *_: Any, **__: Any) -> None:
+    """CuPy subtracts one from the exponential of complex numbers: near zero no digit is left."""
+    if is_array(x) and x.dtype.kind == "c":
+        message = "complex numbers near zero lose their digits"
+        raise NotAsNumpy(message)
+
+
 def _round(a: Raw, decimals: int = 0, *_: Any, **__: Any) -> None:
     """NumPy refuses decimals of booleans."""
     if decimals and a.dtype.kind == "b":
@@ -422,6 +429,7 @@ _GUARDS: Mapping[str, Guard] = {
     **dict.fromkeys(["fft.rfft", "fft.rfft2", "fft.rfftn", "fft.ihfft"], _real_only),
     "isin": _searchsorted,
     "searchsorted": _searchsorted,
+    "expm1": _expm1,
     "round": _round,
     "power": _power,
     "pow": _power,
