@@ -358,6 +358,14 @@ def test_complex_expm1_keeps_its_digits_near_zero():
         assert device == where
 
 
+def test_unique_along_an_axis_orders_as_numpy():
+    for axis, where in ((0, "cpu"), (None, "pretend:0")):
+        values = np.array([[1, 0], [2**64 - 1, 0], [1, 0]], "u8")
+        expected, got, device, _ = _run(lambda xp, a, axis=axis: xp.unique(a, axis=axis), values)
+        _same(expected, got)
+        assert device == where
+
+
 @pytest.mark.parametrize("name", ["percentile", "quantile"])
 def test_no_values_have_no_quantiles(name):
     """CuPy's kernel reads before the array's memory."""

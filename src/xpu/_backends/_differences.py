@@ -274,6 +274,13 @@ def _expm1(x: Any, *args: Any, **kwargs: Any) -> Any:
     return np.subtract(np.exp(x), 1, *args, **kwargs) if x.dtype.kind == "c" else np.expm1(x, *args, **kwargs)
 
 
+def _unique(a: Any, *args: Any, **kwargs: Any) -> Any:
+    """Along an axis, unsigned integers are compared as signed ones."""
+    if kwargs.get("axis") is None or a.dtype.kind != "u" or len(kwargs) > 1:
+        return np.unique(a, *args, **kwargs)
+    return np.unique(a.view(f"i{a.itemsize}"), *args, **kwargs).view(a.dtype)
+
+
 _DIFFERENT: Mapping[str, Callable[..., Any]] = {
     "getitem": _getitem,
     "setitem": _setitem,
@@ -281,6 +288,7 @@ _DIFFERENT: Mapping[str, Callable[..., Any]] = {
     "compress": _compress,
     "extract": _extract,
     "clip": _c_ordered(_clip),
+    "unique": _unique,
     "expm1": _c_ordered(_expm1),
     "flip": _flip,
     **{name: functools.partial(_by_transforms, getattr(np, name)) for name in ("convolve", "correlate")},

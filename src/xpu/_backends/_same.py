@@ -335,6 +335,13 @@ def _expm1(x: Any, *_: Any, **__: Any) -> None:
         raise NotAsNumpy(message)
 
 
+def _unique(a: Raw, *flags: Any, axis: Any = None, **_: Any) -> None:
+    """Along an axis CuPy sorts in Python, by signed differences, which wrap."""
+    if axis is not None or len(flags) > 3:
+        message = "along an axis the GPU library compares by differences, which wrap"
+        raise NotAsNumpy(message)
+
+
 def _round(a: Raw, decimals: int = 0, *_: Any, **__: Any) -> None:
     """NumPy refuses decimals of booleans."""
     if decimals and a.dtype.kind == "b":
@@ -431,6 +438,7 @@ _GUARDS: Mapping[str, Guard] = {
     "searchsorted": _searchsorted,
     "expm1": _expm1,
     "round": _round,
+    "unique": _unique,
     "power": _power,
     "pow": _power,
 }
