@@ -37,7 +37,7 @@ def test_known_calls_agree(monkeypatch):
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in drawn_calls.NAMES:
-            for seed in range(EXAMPLES // 10):
+            for seed in range(EXAMPLES // 20):
                 found = drawn_calls.difference_the_second_time(name, seed)
                 assert not found, f"{name}, seed {seed}: {found}"
     assert len(short & set(drawn_calls.NAMES)) > len(drawn_calls.NAMES) / 2
