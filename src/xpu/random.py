@@ -113,9 +113,11 @@ def _asked_by_a_library(frame: FrameType) -> bool:
     path = frame.f_code.co_filename
     found = _KNOWS_NUMPY_ALONE.get(path)
     if found is None:
-        found = any(name in path for name in _LIBRARIES) and sys.modules["xpu"] not in frame.f_globals.values()
-        _KNOWS_NUMPY_ALONE[path] = found
+        ours = sys.modules["xpu"]
+        knows_xpu = any(value is ours for value in frame.f_globals.values())  # `in` would compare a library's arrays
+        found = _KNOWS_NUMPY_ALONE[path] = not knows_xpu and any(name in path for name in _LIBRARIES)
     return found
+
 
 class _Drawn:
     """A method of a stream: made when first asked for, found in the stream itself from then on."""

@@ -85,3 +85,19 @@ def test_a_sparse_array_before_a_dense_one():
         np.testing.assert_array_equal(np.asarray(made), expected)
     assert np.asarray(s > d).sum() == np.sum(s > np.ones((3, 3)))
     assert np.asarray(s >= d).sum() == np.sum(s >= np.ones((3, 3)))
+
+
+@pytest.mark.parametrize(("imports", "kind"), [("numpy as np", np.ndarray), ("xpu as np", xpu.ndarray)])
+def test_a_library_gets_the_arrays_it_knows(tmp_path, monkeypatch, imports, kind):
+    """It may have arrays among its globals, which are not to be compared with anything."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    name = f"drawing_{kind.__module__}"
+    (folder / f"{name}.py").write_text(
+        f"import {imports}\nTABLE = np.arange(5.0)\ndef draw(rng): return rng.normal(size=3)\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(folder)
+    library = importlib.import_module(name)
+    drawn = library.draw(xpu.random.default_rng(3))
+    assert type(drawn) is kind
+    assert drawn.tolist() == np.random.default_rng(3).normal(size=3).tolist()
