@@ -143,7 +143,52 @@ def _drawn() -> Any:
     return _Drawn()
 
 
-class Generator(np.random.Generator):
+class _Draws:
+    """What both kinds of generators draw."""
+
+    beta = _drawn()
+    binomial = _drawn()
+    bytes = _drawn()
+    chisquare = _drawn()
+    choice = _drawn()
+    dirichlet = _drawn()
+    exponential = _drawn()
+    f = _drawn()
+    gamma = _drawn()
+    geometric = _drawn()
+    gumbel = _drawn()
+    hypergeometric = _drawn()
+    laplace = _drawn()
+    logistic = _drawn()
+    lognormal = _drawn()
+    logseries = _drawn()
+    multinomial = _drawn()
+    multivariate_normal = _drawn()
+    negative_binomial = _drawn()
+    noncentral_chisquare = _drawn()
+    noncentral_f = _drawn()
+    normal = _drawn()
+    pareto = _drawn()
+    permutation = _drawn()
+    poisson = _drawn()
+    power = _drawn()
+    random = _drawn()
+    rayleigh = _drawn()
+    shuffle = _drawn()
+    standard_cauchy = _drawn()
+    standard_exponential = _drawn()
+    standard_gamma = _drawn()
+    standard_normal = _drawn()
+    standard_t = _drawn()
+    triangular = _drawn()
+    uniform = _drawn()
+    vonmises = _drawn()
+    wald = _drawn()
+    weibull = _drawn()
+    zipf = _drawn()
+
+
+class Generator(_Draws, np.random.Generator):
     """``numpy.random.Generator`` over a bit generator; its methods return xpu arrays."""
 
     def __init__(self, bit_generator: BitGenerator) -> None:
@@ -157,54 +202,12 @@ class Generator(np.random.Generator):
     def __reduce__(self) -> tuple[Any, ...]:
         return Generator, (self.bit_generator,)
 
-    # fmt: off
-    beta = _drawn()
-    binomial = _drawn()
-    bytes = _drawn()
-    chisquare = _drawn()
-    choice = _drawn()
-    dirichlet = _drawn()
-    exponential = _drawn()
-    f = _drawn()
-    gamma = _drawn()
-    geometric = _drawn()
-    gumbel = _drawn()
-    hypergeometric = _drawn()
     integers = _drawn()
-    laplace = _drawn()
-    logistic = _drawn()
-    lognormal = _drawn()
-    logseries = _drawn()
-    multinomial = _drawn()
     multivariate_hypergeometric = _drawn()
-    multivariate_normal = _drawn()
-    negative_binomial = _drawn()
-    noncentral_chisquare = _drawn()
-    noncentral_f = _drawn()
-    normal = _drawn()
-    pareto = _drawn()
-    permutation = _drawn()
     permuted = _drawn()
-    poisson = _drawn()
-    power = _drawn()
-    random = _drawn()
-    rayleigh = _drawn()
-    shuffle = _drawn()
-    standard_cauchy = _drawn()
-    standard_exponential = _drawn()
-    standard_gamma = _drawn()
-    standard_normal = _drawn()
-    standard_t = _drawn()
-    triangular = _drawn()
-    uniform = _drawn()
-    vonmises = _drawn()
-    wald = _drawn()
-    weibull = _drawn()
-    zipf = _drawn()
-    # fmt: on
 
 
-class RandomState(np.random.RandomState):
+class RandomState(_Draws, np.random.RandomState):
     """``numpy.random.RandomState``: the frozen legacy generator; its methods return xpu arrays."""
 
     def __init__(self, seed: Any = None) -> None:
@@ -214,57 +217,15 @@ class RandomState(np.random.RandomState):
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self._made,)
 
-    # fmt: off
-    beta = _drawn()
-    binomial = _drawn()
-    bytes = _drawn()
-    chisquare = _drawn()
-    choice = _drawn()
-    dirichlet = _drawn()
-    exponential = _drawn()
-    f = _drawn()
-    gamma = _drawn()
-    geometric = _drawn()
     get_state = _drawn()
-    gumbel = _drawn()
-    hypergeometric = _drawn()
-    laplace = _drawn()
-    logistic = _drawn()
-    lognormal = _drawn()
-    logseries = _drawn()
-    multinomial = _drawn()
-    multivariate_normal = _drawn()
-    negative_binomial = _drawn()
-    noncentral_chisquare = _drawn()
-    noncentral_f = _drawn()
-    normal = _drawn()
-    pareto = _drawn()
-    permutation = _drawn()
-    poisson = _drawn()
-    power = _drawn()
     rand = _drawn()
     randint = _drawn()
     randn = _drawn()
-    random = _drawn()
     random_integers = _drawn()
     random_sample = _drawn()
-    rayleigh = _drawn()
     seed = _drawn()
     set_state = _drawn()
-    shuffle = _drawn()
-    standard_cauchy = _drawn()
-    standard_exponential = _drawn()
-    standard_gamma = _drawn()
-    standard_normal = _drawn()
-    standard_t = _drawn()
     tomaxint = _drawn()
-    triangular = _drawn()
-    uniform = _drawn()
-    vonmises = _drawn()
-    wald = _drawn()
-    weibull = _drawn()
-    zipf = _drawn()
-    # fmt: on
 
 
 def _restored(made: np.random.RandomState) -> RandomState:
