@@ -191,11 +191,12 @@ def _moment(function: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> 
     return np.where(np.isinf(made), np.nan, made).astype(made.dtype) if np.isfinite(a).all() else made
 
 
-def _sort(x: Any, *args: Any, **kwargs: Any) -> None:
+def _in_order(function: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> None:
+    """In place, in C order alone."""
     if not x.flags.c_contiguous:
         message = "Sorting non-contiguous array is not supported."
         raise NotImplementedError(message)
-    x.sort(*args, **kwargs)
+    function(x, *args, **kwargs)
 
 
 def _quantile(function: Callable[..., Any], a: Any, *args: Any, **kwargs: Any) -> Any:
@@ -219,9 +220,14 @@ def _bound(value: Any, infinity: float) -> Any:
     return infinity if isinstance(value, float) and value != value else value
 
 
-def _gradient(*args: Any, **kwargs: Any) -> Any:
+def _round(a: Any, decimals: int = 0, *args: Any, **kwargs: Any) -> Any:
+    """Booleans have decimals."""
+    return a if a.dtype.kind == "b" and decimals else np.round(a, decimals, *args, **kwargs)
+
+
+def _in_a_list(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Several results are a list."""
-    made = np.gradient(*args, **kwargs)
+    made = function(*args, **kwargs)
     return list(made) if isinstance(made, tuple) else made
 
 
@@ -299,18 +305,20 @@ _DIFFERENT: Mapping[str, Callable[..., Any]] = {
     "unique": _unique,
     "float_power": _c_ordered(_float_power),
     "expm1": _c_ordered(_expm1),
+    "round": _c_ordered(_round),
     "flip": _flip,
     **{name: functools.partial(_by_transforms, getattr(np, name)) for name in ("convolve", "correlate")},
     **{
         f"fft.{name}": functools.partial(_of_the_real_part, getattr(np.fft, name))
         for name in ("rfft", "rfft2", "rfftn", "ihfft")
     },
-    "gradient": _gradient,
+    **{name: functools.partial(_in_a_list, getattr(np, name)) for name in ("gradient", "meshgrid")},
     "digitize": _digitize,
     "searchsorted": _searchsorted,
     **{name: functools.partial(_nan_place, getattr(np, name)) for name in ("nanargmax", "nanargmin")},
     **{name: functools.partial(_nan_moment, getattr(np, name)) for name in ("nanstd", "nanvar")},
-    "ndarray.sort": _sort,
+    "ndarray.sort": functools.partial(_in_order, np.ndarray.sort),
+    "ndarray.partition": functools.partial(_in_order, np.ndarray.partition),
     **{name: functools.partial(_moment, getattr(np, name)) for name in ("std", "var")},
     "percentile": functools.partial(_quantile, np.percentile),
     "quantile": functools.partial(_quantile, np.quantile),
