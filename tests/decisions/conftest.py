@@ -3,7 +3,7 @@
 import pytest
 
 import xpu
-from xpu import _backends, _resident, _short
+from xpu import _backends, _dispatch, _resident, _short
 from xpu._backends._pretend import PretendBackend
 from xpu._device import parse
 from xpu._machine import shipped
@@ -26,3 +26,17 @@ def beside(monkeypatch):
 
     with xpu.config(device="auto"):
         yield put
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    """Names of the calls that placement is asked about."""
+    names = []
+    plan = _dispatch.plan
+
+    def noting(this, settings):
+        names.append(this.op.name)
+        return plan(this, settings)
+
+    monkeypatch.setattr(_dispatch, "plan", noting)
+    return names

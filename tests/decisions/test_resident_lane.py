@@ -20,19 +20,11 @@ VALUES = np.arange(12.0).reshape(3, 4) / 7
 
 
 @pytest.fixture
-def long_ways(monkeypatch):
+def long_ways(planned):
     """Names of the calls that take the long way, on a pretend device that everything is forced to."""
     _resident.forget()
-    names = []
-    plan = _dispatch.plan
-
-    def noting(this, settings):
-        names.append(this.op.name)
-        return plan(this, settings)
-
-    monkeypatch.setattr(_dispatch, "plan", noting)
     with xpu.config(device="pretend", on_fallback="allow"):
-        yield names
+        yield planned
     _resident.forget()
 
 
@@ -245,19 +237,10 @@ LARGE = np.linspace(0.0, 1.0, 300_000)
 
 
 @pytest.fixture
-def placed(beside, monkeypatch):
+def placed(beside, planned):
     """Names of the calls that are placed, beside a pretend H200 that automatic placement may choose."""
     beside("h200")
-    _resident.forget()
-    names = []
-    plan = _dispatch.plan
-
-    def noting(this, settings):
-        names.append(this.op.name)
-        return plan(this, settings)
-
-    monkeypatch.setattr(_dispatch, "plan", noting)
-    yield names
+    yield planned
     _resident.forget()
 
 

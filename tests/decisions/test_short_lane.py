@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 import xpu
-from xpu import _backends, _dispatch, _short
+from xpu import _backends, _short
 from xpu._backends._pretend import PretendBackend
 from xpu._device import parse
 from xpu._machine import shipped
 
 
 @pytest.fixture
-def placed(monkeypatch):
+def placed(monkeypatch, planned):
     """Names of the calls that placement is asked about, beside a pretend H200."""
     h200 = PretendBackend(parse("pretend"), shipped("h200"))
     monkeypatch.setattr(_backends.automatic, "found", h200)
@@ -20,17 +20,9 @@ def placed(monkeypatch):
     monkeypatch.setattr(_backends, "_machines", {})
     monkeypatch.setattr(_short, "_limits", {})
     monkeypatch.setattr(_short, "_verdicts", {})
-    names = []
-    plan = _dispatch.plan
-
-    def noting(this, settings):
-        names.append(this.op.name)
-        return plan(this, settings)
-
-    monkeypatch.setattr(_dispatch, "plan", noting)
     _backends.gate.accelerate()
     with xpu.config(device="auto"):
-        yield names
+        yield planned
 
 
 def assigned(a, change):
