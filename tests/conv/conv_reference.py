@@ -95,7 +95,7 @@ def geometries(draw: st.DrawFn, kinds: tuple[str, ...] = ("forward", "input", "w
 
 
 def operand(rng: numpy.random.Generator, shape: tuple[int, ...], dtype: numpy.dtype, form: str) -> numpy.ndarray:
-    """Make an operand: contiguous, strided, reversed, transposed, read-only or broadcast."""
+    """Make an operand: in one of `FORMS`."""
     full = tuple(2 * n for n in shape) if form == "strided" else shape
     made = rng.standard_normal(full)
     values = (made + 1j * rng.standard_normal(full)) if dtype.kind == "c" else made
@@ -108,9 +108,18 @@ def operand(rng: numpy.random.Generator, shape: tuple[int, ...], dtype: numpy.dt
         values = values.T.copy().T
     elif form == "broadcast" and shape[0]:
         values = numpy.broadcast_to(values[:1], shape)
+    elif form == "misaligned":
+        values = misaligned(values)
     if form == "readonly":
         values.setflags(write=False)
     return values
 
 
-FORMS = ("plain", "strided", "reversed", "transposed", "broadcast", "readonly")
+def misaligned(values: numpy.ndarray) -> numpy.ndarray:
+    """Return a copy one byte beside where elements of its kind lie."""
+    copy = numpy.zeros(values.nbytes + 1, numpy.uint8)[1:].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
+
+
+FORMS = ("plain", "strided", "reversed", "transposed", "broadcast", "readonly", "misaligned")

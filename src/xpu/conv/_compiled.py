@@ -23,7 +23,7 @@ from xpu.conv._lower import lowered, lowered_geometries
 from xpu.conv._scratch import scratch
 from xpu.conv._space import lowered_space
 
-__all__ = ["WORTH", "CompiledEngine", "tiles_forward"]
+__all__ = ["WORTH", "CompiledEngine", "elements", "tiles_forward"]
 
 Array = Any
 Namespace = Any
@@ -231,10 +231,16 @@ def _flatten(g: ConvGeometry, flat: _Flat, x: Array, slack: int, threads: int) -
     return buffer
 
 
+def elements(operand: Array) -> Array:
+    """Return an operand's elements as kernels take them: one after the other and aligned, copied only if need be."""
+    flat = numpy.ascontiguousarray(operand).reshape(-1)
+    return flat if flat.flags.aligned else flat.copy()
+
+
 def tiles_forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     """Do a few images at a time, so that their flat forms stay in the cache."""
     flat, offsets = _flat(g), _offsets(g)
-    w = numpy.ascontiguousarray(w).ravel()
+    w = elements(w)
     y = numpy.empty(g.y_shape, dtype=g.dtype)
     threads = _threads_for(g)
     _, parts, apart = _shares(g, flat, threads)
@@ -253,7 +259,7 @@ def _images(g: ConvGeometry, flat: _Flat, offsets: Array, x: Array, w: Array, y:
     length = -(-flat.length // lanes) * lanes
     starts = _starts(g, lanes)
     if flat.plain and math.prod(g.out_spatial) == length:
-        source = numpy.ascontiguousarray(x).ravel()
+        source = elements(x)
     else:
         source = _flatten(g, flat, x, lanes + length - flat.length, threads)
     if starts is not None:

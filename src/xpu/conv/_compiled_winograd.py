@@ -15,7 +15,7 @@ import numpy
 
 from xpu.conv import _background, _threads
 from xpu.conv._caches import caches
-from xpu.conv._compiled import WORTH, tiles_forward
+from xpu.conv._compiled import WORTH, elements, tiles_forward
 from xpu.conv._engine import Rates, allowance, itemcost
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._lower import lowered, lowered_geometries
@@ -205,11 +205,11 @@ def _cut(g: ConvGeometry, lanes: int) -> _Cut:
 
 def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     width = _background.module("_tiles").VECTOR_BYTES
-    flat = [numpy.ascontiguousarray(a).reshape(-1) for a in (x, w)]
     y = numpy.empty(g.y_shape, dtype=g.dtype)
+    operands = elements(x), elements(w), y.reshape(-1)
     cut = _cut(g, width // g.dtype.itemsize)
     run = _share_filters if cut.shared == "filters" else _share_inputs
-    finite = [run(_Group(g, cut, group, flat[0], flat[1], y.reshape(-1))) for group in range(g.groups)]
+    finite = [run(_Group(g, cut, group, *operands)) for group in range(g.groups)]
     return y if all(finite) else tiles_forward(xp, g, x, w)
 
 

@@ -15,7 +15,8 @@ import numba
 from numba.core import types
 from numba.extending import intrinsic
 
-from xpu.conv import _runs
+from xpu.conv import _jit, _runs
+from xpu.conv._jit import finished, given, helper, kernel
 from xpu.conv._runs import clear_run, copy_run
 from xpu.conv._vectors import I64, WIDE, Vectors, pointer, revision
 
@@ -98,7 +99,7 @@ def _tile_of(rows: int, size: int) -> Any:
         else:
             _tile(x, at, pitch, w, ws, high, broad, y, to, yp, times, rows, 1, size)
 
-    return numba.njit(tile, nogil=True, error_model="numpy")
+    return helper(tile, rows, size)
 
 
 _four, _two, _one = (_tile_of(r, 0) for r in (ROWS, 2, 1))
@@ -157,15 +158,16 @@ def _build(sources: str) -> Any:
                             c += times * vectors * lanes
                         h += rows
 
-    return numba.njit(planes, nogil=True, cache=True, error_model="numpy")
+    return kernel(planes)
 
 
-filter_planes: Any = _build(revision(__file__, _runs.__file__))
+filter_planes: Any = _build(revision(__file__, _runs.__file__, _jit.__file__))
 
 
 def steps() -> Iterator[Callable[[], object]]:
     """Give the calls that compile a kernel, or load it from the disk, for each element type."""
     where = numba.typeof((0,) * 16)
     for kind in (types.float32, types.float64):
-        one = kind[::1]
-        yield functools.partial(filter_planes.compile, (one, one, one, one, where, types.int64))
+        read, made = given(kind), kind[::1]
+        yield functools.partial(filter_planes.compile, (read, read, made, made, where, types.int64))
+    yield functools.partial(finished, filter_planes)

@@ -10,7 +10,7 @@ import numpy
 
 from xpu.conv import _background, _threads
 from xpu.conv._caches import caches
-from xpu.conv._compiled import WORTH
+from xpu.conv._compiled import WORTH, elements
 from xpu.conv._engine import Rates, itemcost
 from xpu.conv._geometry import ConvGeometry
 from xpu.conv._lower import lowered, lowered_geometries
@@ -97,7 +97,7 @@ def _strip(g: ConvGeometry) -> tuple[int, int]:
 
 def _forward(xp: Namespace, g: ConvGeometry, x: Array, w: Array) -> Array:
     kernels, width = _background.module("_plane_kernels"), _background.module("_tiles").VECTOR_BYTES
-    x, w = numpy.ascontiguousarray(x).reshape(-1), numpy.ascontiguousarray(w).reshape(-1)
+    x, w = elements(x), elements(w)
     y = numpy.empty(g.y_shape, dtype=g.dtype)
     flat = y.reshape(-1)
     planes, (tall, _), (rows, pitch) = g.batch * g.in_channels, g.out_spatial, _strip(g)

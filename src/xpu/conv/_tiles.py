@@ -21,6 +21,8 @@ import numpy
 from numba.core import types
 from numba.extending import intrinsic
 
+from xpu.conv import _jit
+from xpu.conv._jit import finished, given, helper, kernel
 from xpu.conv._vectors import I64, VECTOR_BYTES, WIDE, Vectors, pointer, revision
 
 __all__ = ["PANEL", "VECTOR_BYTES", "packed_rows", "run_tiles", "steps"]
@@ -198,7 +200,7 @@ def _column(rows: int) -> Any:
         else:
             _tile(x, xs, off, k0, k1, w, ws, wp, y, ys, yp, anew, rows, most)
 
-    return numba.njit(column, nogil=True, error_model="numpy")
+    return helper(column, rows)
 
 
 def _packed_column(rows: int) -> Any:
@@ -211,7 +213,7 @@ def _packed_column(rows: int) -> Any:
         else:
             _packed_tiles(x, xs, xp, depth, w, ws, wb, y, ys, yp, anew, times, rows, 1)
 
-    return numba.njit(column, nogil=True, error_model="numpy")
+    return helper(column, rows)
 
 
 _8, _4, _2, _1 = (_column(r) for r in (8, 4, 2, 1))
@@ -250,8 +252,8 @@ def _packed_rows(x: Any, xs: int, xp: int, depth: int, w: Any, ws: int, wb: int,
         _packed_one(x, xs, xp, depth, w, at, wb, y, ys + r * yp, yp, anew, 1, vectors)
 
 
-rows_apart: Any = numba.njit(_rows, nogil=True, error_model="numpy")
-packed_rows: Any = numba.njit(_packed_rows, nogil=True, error_model="numpy")
+rows_apart: Any = helper(_rows)
+packed_rows: Any = helper(_packed_rows)
 
 
 def _run_tiles(sources: str) -> Any:
@@ -309,15 +311,16 @@ def _run_tiles(sources: str) -> Any:
                                             y, to, yp, anew, high - low, vectors, lanes)  # fmt: skip
                                 p += vectors * lanes
 
-    return numba.njit(run, nogil=True, cache=True, error_model="numpy")
+    return kernel(run)
 
 
-run_tiles: Any = _run_tiles(revision(__file__))
+run_tiles: Any = _run_tiles(revision(__file__, _jit.__file__))
 
 
 def steps() -> Iterator[Callable[[], object]]:
     """Give the calls that compile a kernel, or load it from the disk, for each element type."""
     where, whole = numba.typeof((0,) * 16), types.int64
     for kind in (types.float32, types.float64):
-        one = kind[::1]
-        yield functools.partial(run_tiles.compile, (one, whole[::1], whole[::1], one, one, where, whole))
+        read, indices = given(kind), given(whole)
+        yield functools.partial(run_tiles.compile, (read, indices, indices, read, kind[::1], where, whole))
+    yield functools.partial(finished, run_tiles)

@@ -20,7 +20,8 @@ import numba
 from numba.core import types
 from numba.extending import intrinsic
 
-from xpu.conv import _runs, _tiles
+from xpu.conv import _jit, _runs, _tiles
+from xpu.conv._jit import finished, given, kernel
 from xpu.conv._runs import clear_run, copy_run
 from xpu.conv._tiles import PANEL, packed_rows
 from xpu.conv._vectors import I64, Vectors, pointer, revision
@@ -149,7 +150,7 @@ def _build_filters(sources: str) -> Any:
                 at = w0 + (f * channels + c) * 9
                 _filters(w, at, channels * 9, f1 - 1 - f, u, to + (c - k0) * lanes, plane)
 
-    return numba.njit(filters, nogil=True, cache=True, error_model="numpy")
+    return kernel(filters)
 
 
 def _build_inputs(sources: str) -> Any:
@@ -180,7 +181,7 @@ def _build_inputs(sources: str) -> Any:
                 for a in range(0, across, lanes):
                     _inputs(strip, a * TILE, bp, v, to + a, plane)
 
-    return numba.njit(inputs, nogil=True, cache=True, error_model="numpy")
+    return kernel(inputs)
 
 
 def _build_outputs(sources: str) -> Any:
@@ -223,10 +224,10 @@ def _build_outputs(sources: str) -> Any:
                     copy_run(y, to, strip, r * bp, length)
         return check == 0
 
-    return numba.njit(outputs, nogil=True, cache=True, error_model="numpy")
+    return kernel(outputs)
 
 
-_SOURCES = revision(__file__, _tiles.__file__, _runs.__file__)
+_SOURCES = revision(__file__, _tiles.__file__, _runs.__file__, _jit.__file__)
 winograd_filters: Any = _build_filters(_SOURCES)
 winograd_inputs: Any = _build_inputs(_SOURCES)
 winograd_outputs: Any = _build_outputs(_SOURCES)
@@ -236,8 +237,11 @@ def steps() -> Iterator[Callable[[], object]]:
     """Give the calls that compile a kernel, or load it from the disk, for each element type."""
     whole = types.int64
     for kind in (types.float32, types.float64):
-        one = kind[::1]
-        filters = (one, whole, whole, whole, whole, whole, whole, one, whole, whole, whole)
+        read, made = given(kind), kind[::1]
+        filters = (read, whole, whole, whole, whole, whole, whole, made, whole, whole, whole)
+        products = (made, made, made, made, made, numba.typeof((0,) * 18), whole)
         yield functools.partial(winograd_filters.compile, filters)
-        yield functools.partial(winograd_inputs.compile, (one, one, one, numba.typeof((0,) * 15), whole))
-        yield functools.partial(winograd_outputs.compile, (one, one, one, one, one, numba.typeof((0,) * 18), whole))
+        yield functools.partial(winograd_inputs.compile, (read, made, made, numba.typeof((0,) * 15), whole))
+        yield functools.partial(winograd_outputs.compile, products)
+    for made_of in (winograd_filters, winograd_inputs, winograd_outputs):
+        yield functools.partial(finished, made_of)

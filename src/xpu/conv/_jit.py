@@ -1,0 +1,37 @@
+"""How the kernels are compiled, so that numba's cache on the disk can be trusted.
+
+numba names machine code after a function's qualified name, its argument types and a number that every process counts
+anew.  Code that several processes wrote meets in a later one, and of two equal names the linker keeps the first.  So
+helpers that differ in what they close over alone must differ in their names, or one runs in the other's place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+from numba.core import types
+
+__all__ = ["finished", "given", "helper", "kernel"]
+
+
+def helper(function: Callable[..., Any], *built_from: int) -> Any:
+    """Compile a function that kernels call; ``built_from`` holds the numbers that it closes over."""
+    function.__qualname__ = "_".join([function.__qualname__, *map(str, built_from)])
+    return numba.njit(function, nogil=True, error_model="numpy")
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function that Python calls, and keep its code on the disk."""
+    return numba.njit(function, nogil=True, cache=True, error_model="numpy")
+
+
+def given(kind: Any) -> Any:
+    """Return the type of an array that a kernel reads: it takes what may be written, and what may not."""
+    return types.Array(kind, 1, "C", readonly=True)
+
+
+def finished(kernel: Any) -> None:
+    """Let a kernel refuse argument types that it was not compiled for: a call never waits for the compiler."""
+    kernel.disable_compile()
