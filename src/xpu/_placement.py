@@ -175,49 +175,48 @@ def weigh(
     Decision
         As from `decide`.
     """
-    up_latency, up_rate = machine.to_device.latency, machine.to_device.bandwidth
-    down_latency, down_rate = machine.to_host.latency, machine.to_host.bandwidth
+    to_device, to_host = machine.to_device, machine.to_host
+    up_latency, up_rate = to_device.latency, to_device.bandwidth
+    down_latency, down_rate = to_host.latency, to_host.bandwidth
+    forced, _, warmup, _, ahead = policy
     # Operands on one side alone: their transfers, what of those the accounts have paid, and their bytes.
     up = down = up_paid = down_paid = 0.0
     up_bytes = down_bytes = 0
     pinned = False
+    leads: list[float] = []
+    sided = []  # index, bytes, whether on the host, lead, transfer either way
     for nbytes, on_host, on_accelerator, lead, pin in operands:
         if pin is not None:
             pinned = True
-        if on_host is on_accelerator or not nbytes:  # on both, or not born yet
-            continue
-        if on_host:
-            up += up_latency + nbytes / up_rate
-            up_paid += lead
-            up_bytes += nbytes
-        else:
-            down += down_latency + nbytes / down_rate
-            down_paid -= lead
-            down_bytes += nbytes
-    if pinned or policy.forced is not None:
+        if on_host is not on_accelerator and nbytes:  # neither on both nor not born yet
+            upward, downward = up_latency + nbytes / up_rate, down_latency + nbytes / down_rate
+            sided.append((len(leads), nbytes, on_host, lead, upward, downward))
+            if on_host:
+                up += upward
+                up_paid += lead
+                up_bytes += nbytes
+            else:
+                down += downward
+                down_paid -= lead
+                down_bytes += nbytes
+        leads.append(lead)
+    if pinned or forced is not None:
         settled = _settled(operands, policy)
         if settled is not None:
-            kept = tuple(o.lead for o in operands)
-            return Decision(*settled, cpu_seconds, accelerator_seconds, (down, up), kept)
+            return Decision(*settled, cpu_seconds, accelerator_seconds, (down, up), tuple(leads))
     # What the call would gain by having the operands of one side on the other is shared out among them by bytes.
     # The transfers of the other side's operands are part of what the call costs as things are. Where operands hold a
     # call on the accelerator whose last result was needed on the host, they answer for what that result lost.
     gain = cpu_seconds - accelerator_seconds
-    lost = policy.ahead if policy.ahead < 0.0 < gain and not up else 0.0
+    lost = ahead if ahead < 0.0 < gain and not up else 0.0
     up_share = (gain + down) / up_bytes if up_bytes else 0.0
     down_share = (gain + lost - up) / down_bytes if down_bytes else 0.0
     up_earned = down_earned = up_left = down_left = 0.0
     room = False  # in some account
-    leads = []
-    for nbytes, on_host, on_accelerator, lead, _ in operands:
-        if on_host is on_accelerator or not nbytes:
-            leads.append(lead)
-            continue
+    for i, nbytes, on_host, lead, upward, downward in sided:
         lead += (up_share if on_host else down_share) * nbytes
         # Clamped to one transfer either way: more would let an old lead outweigh a new phase.
-        upward, downward = up_latency + nbytes / up_rate, down_latency + nbytes / down_rate
-        fits = upward if lead > upward else -downward if lead < -downward else lead
-        leads.append(fits)
+        leads[i] = fits = upward if lead > upward else -downward if lead < -downward else lead
         if on_host:
             up_earned += fits
         else:
@@ -235,10 +234,10 @@ def weigh(
     # What a move still has to earn: its transfer less what the accounts have paid. With operands on both sides this
     # call's transfers are compared as they are, so only earlier calls count.
     owed = (down - down_paid, up - up_paid) if down and up else (down - down_earned, up - up_earned)
-    price = accelerator_seconds + policy.warmup
+    price = accelerator_seconds + warmup
     device, reason = _choose(cpu_seconds, price, (down, up), owed)
-    if policy.ahead:
-        here, there = cpu_seconds + max(0.0, policy.ahead), price + max(0.0, -policy.ahead)
+    if ahead:
+        here, there = cpu_seconds + max(0.0, ahead), price + max(0.0, -ahead)
         other, _ = _choose(here, there, (down, up), owed)
         if other != device:
             device, reason = other, _WANTED[other]

@@ -98,22 +98,24 @@ class Processor:
 
     def seconds(self, work: Work) -> float:
         """Predict the seconds of one warm call whose operands are all here."""
-        key = (work.op, work.dtype.char)
-        found = self._found
-        curve = found[key] if key in found else self.curve(work)
+        kind, dtype, nbytes, ops, op, loops, size, share = work
+        try:
+            curve = self._found[op, dtype.char]
+        except KeyError:
+            curve = self.curve(work)
         if curve is None:
             predicted = self._roofline(work)
-        elif work.share == 1.0:
-            predicted = curve.at(work.ops)
+        elif share == 1.0:
+            predicted = curve.at(ops)
         else:
             # The memory traffic shrinks, from caches as well; arithmetic does not.
-            arithmetic = curve.least * work.ops - _CACHE * work.bytes / work.share
-            predicted = max(curve.at(work.ops * work.share), self.launch(work) + arithmetic)
-        if self.streams and work.kind in self.streams:
-            predicted = max(predicted, self.streams[work.kind].at(work.bytes))
-        if work.loops and self.loops:
-            row = self.loops.get(work.op) or self.loops.get(work.kind)
-            predicted += 0.0 if row is None else work.loops * row.at(work.row)
+            arithmetic = curve.least * ops - _CACHE * nbytes / share
+            predicted = max(curve.at(ops * share), self.launch(work) + arithmetic)
+        if kind in self.streams:
+            predicted = max(predicted, self.streams[kind].at(nbytes))
+        if loops and self.loops:
+            row = self.loops.get(op) or self.loops.get(kind)
+            predicted += 0.0 if row is None else loops * row.at(size)
         if self.corrections:
             predicted *= self.corrections.get(bucket(work), 1.0)
         return predicted
