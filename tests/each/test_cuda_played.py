@@ -176,6 +176,23 @@ def test_floats_are_divided_by_our_kernels_and_integers_by_cupys(name, monkeypat
     assert [divide(i, i), divide(i, 3), divide(7, i)] == ["theirs"] * 3
 
 
+def test_complex_numbers_have_our_kernels_and_real_ones_cupys(monkeypatch):
+    """CuPy makes NaN of complex infinities where NumPy does not, and multiplies out no whole power."""
+    from xpu._backends import _cupy, _cupy_complex
+    from xpu._backends._cupy import CupyBackend
+
+    for name, nin in (("power", 2), ("log2", 1)):
+        ours = type("Ours", (), {"nin": nin, "__call__": lambda self, *args, **kwargs: "ours"})()
+        monkeypatch.setattr(cupy, name, lambda *args, **kwargs: "theirs")
+        monkeypatch.setitem(_cupy_complex.OF_COMPLEX, name, _cupy_complex.either(name, ours))
+    monkeypatch.setattr(_cupy, "_OURS", _cupy_complex.OF_COMPLEX)
+    backend = CupyBackend(Device("cuda:0"))
+    power, log2 = backend.function(OPS["power"]), backend.function(OPS["log2"])
+    f, z = on_device(np.ones(3, "f4")), on_device(np.ones(3, "c8"))
+    assert [power(f, z), power(z, 2), power(f, 2j), power(f, f, dtype="c8"), log2(z)] == ["ours"] * 5
+    assert [power(f, f), power(f, 2.0), log2(f), log2(f, dtype="f8")] == ["theirs"] * 4
+
+
 def test_no_transfers_counts_both_directions(cuda):
     with xpu.config(device="cpu"):
         a = xpu.arange(5.0)

@@ -61,11 +61,34 @@ def test_everything_compiles_for_sm_90():
     compile_ = compiler()
     pieces = {f"vectorize_{f.__name__}_{chars}": source(f, chars) for f, chars in CASES}
     pieces |= {f"fuse_{name.replace(' ', '_')}": fused_kernel(name) for name in SOURCES}
+    pieces |= {name: loops_of(ufunc) for name, ufunc in our_ufuncs().items()}
     made = compile_(as_one_unit(pieces))
     assert len(made) > 10_000
     assert all(f"kernel_{name}".encode() in made.replace(b"\0", b" ") for name in pieces)
     with pytest.raises(Exception, match="undefined"):  # the compiler sees what is wrong
         compile_(as_one_unit({**pieces, "wrong": "__device__ int f() { return undefined_name; }"}))
+
+
+_C_TYPES = {"e": "float16", "f": "float", "d": "double", "F": "complex<float>", "D": "complex<double>"}
+
+
+def our_ufuncs():
+    modules = (importlib.import_module(f"xpu._backends.{name}") for name in ("_cupy_division", "_cupy_complex"))
+    return {f"ours_{name}": ufunc for module in modules for name, ufunc in module.UFUNCS.items()}
+
+
+def loops_of(ufunc):
+    """Return a kernel that calls every loop of a ufunc, as CuPy puts its code into one."""
+    loops, calls = [], []
+    for i, loop in enumerate(ufunc._ops.ops):
+        kinds = [_C_TYPES[t.char] for t in (*loop.in_types, *loop.out_types)]
+        taken = ", ".join(f"const {kind} in{n}" for n, kind in enumerate(kinds[:-1]))
+        loops.append(f"__device__ void loop{i}({taken}, {kinds[-1]}& out0) {{ {loop.routine}; }}")
+        given = ", ".join(f"static_cast<const {kind}*>(x)[{n}]" for n, kind in enumerate(kinds[:-1]))
+        calls.append(f"loop{i}({given}, static_cast<{kinds[-1]}*>(y)[{i}]);")
+    includes = "#include <cupy/complex.cuh>\n#include <cupy/float16.cuh>\n"
+    kernel = f'extern "C" __global__ void kernel(const void* x, void* y) {{ {" ".join(calls)} }}'
+    return "\n".join([includes + str(ufunc._preamble), *loops, kernel])
 
 
 def as_one_unit(pieces):

@@ -23,6 +23,7 @@ from cupy_backends.cuda.api.driver import CUDADriverError
 from cupy_backends.cuda.api.runtime import CUDARuntimeError
 
 from xpu._backends._base import follow
+from xpu._backends._cupy_complex import OF_COMPLEX
 from xpu._backends._cupy_division import DIVISIONS
 from xpu._backends._cupy_streams import StreamLanes, staging_pool
 from xpu._backends._probe import within_limit
@@ -54,6 +55,9 @@ _UNUSABLE = frozenset({3, 35, 100, 101, 127, 802, 803, 804})
 # list of errors that "leave the process in an inconsistent state".
 _STICKY = frozenset({46, 214, 215, 220, 700, 709, 710, 714, 715, 716, 717, 718, 719, 999})
 _CUDA_OUT_OF_MEMORY = 2
+
+# Functions that answer as NumPy where CuPy's do not.
+_OURS = {**DIVISIONS, **OF_COMPLEX}
 
 
 class CupyBackend:
@@ -140,7 +144,7 @@ class CupyBackend:
                 found = op.host
             elif path is not None:
                 found = _cupyx(path) if path.startswith("cupyx.") else follow(path, cupy)
-                found = DIVISIONS.get(path, found)
+                found = _OURS.get(path, found)
             if found is not None and op.kind == "linalg":
                 found = _raising(found)
             self._functions[op] = None if found is None else as_numpy(op, found)

@@ -60,7 +60,9 @@ def kernel_source(program: Program) -> Source | None:
         Inputs are named ``x0``, ``x1``, ..., outputs ``y0``, ...
     """
     cupy: Any = importlib.import_module("cupy")
-    divisions: Any = importlib.import_module("xpu._backends._cupy_division")  # it imports CuPy, too
+    ours: dict[str, Any] = {}
+    for module in ("_cupy_division", "_cupy_complex"):  # they import CuPy, too
+        ours |= importlib.import_module(f"xpu._backends.{module}").UFUNCS
     count = len(program.leaves)
     inputs = tuple(_WEAK[leaf] if isinstance(leaf, type) else leaf for leaf in program.leaves)
     functions: list[str] = []
@@ -73,7 +75,7 @@ def kernel_source(program: Program) -> Source | None:
         if step.name == WHERE:
             lines.append(f"{result} t{at} = {cast[0]} ? {cast[1]} : {cast[2]};")
             continue
-        own = divisions.UFUNCS.get(step.name)
+        own = ours.get(step.name)
         ufunc: Any = own if _loop(own, step) is not None else getattr(cupy, step.name, None)
         loop = _loop(ufunc, step)
         if loop is None:
