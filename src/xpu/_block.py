@@ -339,7 +339,7 @@ def host_view(raw: np.ndarray[Any, Any], *, anchored: bool = False) -> View:
 
 def settle(handle: Handle, view: View) -> None:
     """Give a handle its view; where the bytes cannot move the raw array stays at hand."""
-    if not view.block.anchored:
+    if not (view.block.anchored or gate.accelerated):
         gate.accelerate()  # such a handle has no raw array: no hot path may see it
     handle._home = view  # first: at no time is a handle without its bytes
     handle._raw = view.raw_host if view.block.anchored else None

@@ -29,6 +29,7 @@ from xpu._running import forget_refusals, run, run_with_fallback, was_refused
 from xpu._short import TOO_MUCH, on_few_bytes
 from xpu._trace import Event, user_line
 from xpu._transfer import ledger
+from xpu._windows import remember, window_on
 from xpu._wrap import as_scalar, kinds
 from xpu.errors import XpuError
 
@@ -64,7 +65,7 @@ def call(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if result is not TOO_MUCH:
             return result
     if settings.stays:
-        result = on_residents(op, args, kwargs, settings.stays)
+        result = window_on(op, args, kwargs) if op.view else on_residents(op, args, kwargs, settings.stays)
         if result is not TOO_MUCH:
             return result
     this = Call(op, args, kwargs)
@@ -266,6 +267,7 @@ def _stay(this: Call, settings: Settings) -> Any:
         result = on_ghosts(this)
         if result is NotImplemented:
             return call(COPYING[this.op], this.args, this.kwargs)
+        remember(this.op, this.args, this.kwargs, result)
     if before is not None:
         decision = Decision("cpu", "a view: nothing runs", 0.0, 0.0, (0.0, 0.0))
         ended = now(HOST)

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 
 from xpu._block import Handle, devices_of, shaped
+from xpu._config import current
 from xpu._device import CPU
 from xpu._dispatch import call
 from xpu._gate import gate
 from xpu._op import OPS, Op
 from xpu._ops import rest
 from xpu._ops._make import UFunc, public
+from xpu._short import TOO_MUCH
 from xpu._taken import taken
+from xpu._windows import window_on
 from xpu._wrap import host_call, kinds, own
 
 __all__ = ["array_function", "array_ufunc", "listed", "read_index"]
@@ -29,6 +32,10 @@ def _is_basic(key: Any) -> bool:
 
 def read_index(x: Any, key: Any) -> Any:
     """Return ``x[key]``: a NumPy scalar for a full integer index, a view for a basic key, else a copy."""
+    if current().stays:
+        known = window_on(rest.item_view.op, (x, key), {})
+        if known is not TOO_MUCH:
+            return known
     parts = key if isinstance(key, tuple) else (key,)
     if any(isinstance(p, Handle) and not shaped(p).shape for p in parts):
         parts = tuple(_plain_integer(p) for p in parts)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -117,9 +118,8 @@ def test_foreign_memory_is_anchored_and_its_block_with_it(first):
 
 def test_a_handle_that_may_move_closes_the_gate(monkeypatch):
     closed = []
-    monkeypatch.setattr(
-        _block, "gate", type("Gate", (), {"accelerate": lambda self: closed.append(1), "open": False})()
-    )
+    gate = SimpleNamespace(accelerate=lambda: closed.append(1), accelerated=False, open=False)
+    monkeypatch.setattr(_block, "gate", gate)
     x, values = wrap(np.arange(3.0)), np.arange(3.0)
     settle(x, host_view(values))
     assert (x._raw, len(closed)) == (None, 1)
@@ -408,3 +408,7 @@ def test_two_threads_that_look_at_once_find_one_view(first, look):
     for thread in threads:
         thread.join()
     assert found[0] is found[1] is x._home
+
+
+def test_a_view_of_no_elements_keeps_its_strides():
+    assert HOST.view(HOST.allocate(96), 0, (0, 3), (48, 8), np.dtype(float)).strides == (48, 8)

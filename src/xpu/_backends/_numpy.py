@@ -125,8 +125,8 @@ class NumpyBackend:
         self, root: Host, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]
     ) -> Host:
         """Return the array at `offset` in `root`."""
-        if 0 in shape:
-            return np.empty(shape, dtype)
+        if 0 in shape:  # with its strides: `np.empty` gives it others
+            return as_strided(np.empty(1, dtype), shape, strides)
         return np.ndarray(shape, dtype, root, offset, strides)
 
     def upload(self, root: Host, host: Host) -> None:
