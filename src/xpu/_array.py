@@ -226,7 +226,7 @@ class Values(Methods, metaclass=Arrays):
         Returns
         -------
         ndarray
-            Itself if it is pinned there already, else a copy.
+            Itself if it is pinned there already, else a copy in C order.
         """
         return creation.to_device(self, device)  # type: ignore[no-any-return]
 

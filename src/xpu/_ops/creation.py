@@ -145,7 +145,7 @@ _as_view = view("asarray")
 
 
 def to_device(x: Any, device: Device | str, *, function: str = "to_device") -> Any:
-    """Return the array pinned to a device: itself if it is pinned there already, else a copy.
+    """Return the array pinned to a device: itself if it is pinned there already, else a copy in C order.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def to_device(x: Any, device: Device | str, *, function: str = "to_device") -> A
         )
     is_scalar = isinstance(x, kinds.scalar)
     if HOST is target:
-        raw: Any = np.array(read(x, HOST), copy=True)
+        raw: Any = np.array(read(x, HOST), order="C", copy=True)
         raw = raw[()] if is_scalar else raw
     else:
         raw = _copied_there(x, target, function)
