@@ -267,7 +267,7 @@ def _stay(this: Call, settings: Settings) -> Any:
         result = on_ghosts(this)
         if result is NotImplemented:
             return call(COPYING[this.op], this.args, this.kwargs)
-        remember(this.op, this.args, this.kwargs, result)
+    remember(this.op, this.args, this.kwargs, result)
     if before is not None:
         decision = Decision("cpu", "a view: nothing runs", 0.0, 0.0, (0.0, 0.0))
         ended = now(HOST)

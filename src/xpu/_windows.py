@@ -1,8 +1,8 @@
-"""Views of arrays that lie on a device alone, where a view like it was taken before.
+"""Views of arrays that know their block, where a view like it was taken before.
 
-NumPy says what a view is, on arrays without memory (`_ghosts`), and what it says depends on shape, strides, dtype and
-the arguments alone. So it is asked once for each kind of view; from then on a window on the block is made of what it
-said. Keys with arrays, and views of what is on the host as well, are left to the long way.
+NumPy says what a view is, and what it says depends on shape, strides, dtype and the arguments alone. So it is asked
+once for each kind of view (on arrays without memory where they are on a device: `_ghosts`); from then on a window on
+the block is made of what it said. Keys with arrays are left to the long way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpu._block import View, home, settle, shared
-from xpu._device import CPU
 from xpu._gate import gate
 from xpu._op import Op
 from xpu._short import TOO_MUCH
@@ -40,7 +39,7 @@ forget = _known.clear
 
 
 def window_on(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return a view of an array that lies on a device alone, or `TOO_MUCH`: nothing has happened then.
+    """Return a view of an array that has a block, or will have one, or `TOO_MUCH`: nothing has happened then.
 
     Parameters
     ----------
@@ -59,7 +58,7 @@ def window_on(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             return TOO_MUCH
         key = _key(op, raw.shape, raw.strides, raw.dtype, args)
     else:
-        if CPU in view.block.valid or not view.block.valid:
+        if view.block.anchored or not view.block.valid:  # what is not born yet has no place to look through
             return TOO_MUCH
         key = _key(op, view.shape, view.strides, view.dtype, args)
     found = None if key is None else _known.get(key)
