@@ -128,6 +128,8 @@ def _of_rows(curves: Curves, rows: Mapping[str, Curve], op: str, dtype: np.dtype
     row = OPS.get(op)
     weight = row.weight if row is not None else 1.0
     curve = _nearest(rows, loop, weight if row is None or row.kind in _BY_ELEMENT else 0.0)
+    if curve is None and row is not None and row.kind == "fft" and dtype.kind == "c":
+        curve = _nearest(rows, np.empty(0, dtype).real.dtype, 0.0)  # of which it makes complex numbers first
     if curve is None or loop == dtype:
         return curve
     cast, factor = _cast(curves, op, dtype, loop), _on_whole_numbers(curves, rows, op, loop, weight)

@@ -46,6 +46,16 @@ def test_another_sign_of_the_same_width_is_as_good():
     assert curve_for(curves, "add", np.dtype("i1")) is curves["add"]["u1"]
 
 
+def test_a_transform_of_complex_numbers_is_as_one_of_reals_of_their_width():
+    assert xpu.fft.fft  # its rows load with it
+    curves = {"fft.fft": {"f8": line(2e-9), "f4": line(1e-9)}}
+    assert curve_for(curves, "fft.ifft", np.dtype("c16")) is curves["fft.fft"]["f8"]
+    assert curve_for(curves, "fft.fft", np.dtype("c8")) is curves["fft.fft"]["f4"]
+    curves["fft.fft"]["c16"] = line(3e-9)
+    assert curve_for(curves, "fft.fft", np.dtype("c8")) is curves["fft.fft"]["c16"]
+    assert curve_for({"add": {"f8": line(1e-9)}}, "add", np.dtype("c16")) is None
+
+
 def test_half_the_width_is_half_the_time_only_where_it_is_vectorised():
     fast, slow = {"add": {"f8": line(4e-10, 1e-9)}}, {"add": {"f8": line(5e-9, 1e-9)}}
     assert curve_for(fast, "add", F4).at(1e6) == pytest.approx(2e-4, rel=0.01)
