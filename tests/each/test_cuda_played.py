@@ -184,8 +184,8 @@ def test_complex_numbers_have_our_kernels_and_real_ones_cupys(monkeypatch):
     for name, nin in (("power", 2), ("log2", 1)):
         ours = type("Ours", (), {"nin": nin, "__call__": lambda self, *args, **kwargs: "ours"})()
         monkeypatch.setattr(cupy, name, lambda *args, **kwargs: "theirs")
-        monkeypatch.setitem(_cupy_complex.OF_COMPLEX, name, _cupy_complex.either(name, ours))
-    monkeypatch.setattr(_cupy, "_OURS", _cupy_complex.OF_COMPLEX)
+        assert _cupy._OURS[name] is _cupy_complex.OF_COMPLEX[name]
+        monkeypatch.setitem(_cupy._OURS, name, _cupy_complex.either(name, ours))
     backend = CupyBackend(Device("cuda:0"))
     power, log2 = backend.function(OPS["power"]), backend.function(OPS["log2"])
     f, z = on_device(np.ones(3, "f4")), on_device(np.ones(3, "c8"))
