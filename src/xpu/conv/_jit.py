@@ -13,7 +13,7 @@ from typing import Any
 import numba
 from numba.core import types
 
-__all__ = ["finished", "given", "helper", "kernel"]
+__all__ = ["given", "helper", "kernel"]
 
 
 def helper(function: Callable[..., Any], *built_from: int) -> Any:
@@ -30,8 +30,3 @@ def kernel(function: Callable[..., Any]) -> Any:
 def given(kind: Any) -> Any:
     """Return the type of an array that a kernel reads: it takes what may be written, and what may not."""
     return types.Array(kind, 1, "C", readonly=True)
-
-
-def finished(kernel: Any) -> None:
-    """Let a kernel refuse argument types that it was not compiled for: a call never waits for the compiler."""
-    kernel.disable_compile()

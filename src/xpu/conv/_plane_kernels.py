@@ -16,7 +16,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from xpu.conv import _jit, _runs
-from xpu.conv._jit import finished, given, helper, kernel
+from xpu.conv._jit import given, helper, kernel
 from xpu.conv._runs import clear_run, copy_run
 from xpu.conv._vectors import I64, WIDE, Vectors, pointer, revision
 
@@ -165,9 +165,9 @@ filter_planes: Any = _build(revision(__file__, _runs.__file__, _jit.__file__))
 
 
 def steps() -> Iterator[Callable[[], object]]:
-    """Give the calls that compile a kernel, or load it from the disk, for each element type."""
+    """Give the calls that compile a kernel, or load it from the disk, for each element type; then end it."""
     where = numba.typeof((0,) * 16)
     for kind in (types.float32, types.float64):
         read, made = given(kind), kind[::1]
         yield functools.partial(filter_planes.compile, (read, read, made, made, where, types.int64))
-    yield functools.partial(finished, filter_planes)
+    yield filter_planes.disable_compile

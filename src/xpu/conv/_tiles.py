@@ -22,7 +22,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from xpu.conv import _jit
-from xpu.conv._jit import finished, given, helper, kernel
+from xpu.conv._jit import given, helper, kernel
 from xpu.conv._vectors import I64, VECTOR_BYTES, WIDE, Vectors, pointer, revision
 
 __all__ = ["PANEL", "VECTOR_BYTES", "packed_rows", "run_tiles", "steps"]
@@ -318,9 +318,9 @@ run_tiles: Any = _run_tiles(revision(__file__, _jit.__file__))
 
 
 def steps() -> Iterator[Callable[[], object]]:
-    """Give the calls that compile a kernel, or load it from the disk, for each element type."""
+    """Give the calls that compile a kernel, or load it from the disk, for each element type; then end it."""
     where, whole = numba.typeof((0,) * 16), types.int64
     for kind in (types.float32, types.float64):
         read, indices = given(kind), given(whole)
         yield functools.partial(run_tiles.compile, (read, indices, indices, read, kind[::1], where, whole))
-    yield functools.partial(finished, run_tiles)
+    yield run_tiles.disable_compile

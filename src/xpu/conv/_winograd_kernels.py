@@ -21,7 +21,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from xpu.conv import _jit, _runs, _tiles
-from xpu.conv._jit import finished, given, kernel
+from xpu.conv._jit import given, kernel
 from xpu.conv._runs import clear_run, copy_run
 from xpu.conv._tiles import PANEL, packed_rows
 from xpu.conv._vectors import I64, Vectors, pointer, revision
@@ -234,7 +234,7 @@ winograd_outputs: Any = _build_outputs(_SOURCES)
 
 
 def steps() -> Iterator[Callable[[], object]]:
-    """Give the calls that compile a kernel, or load it from the disk, for each element type."""
+    """Give the calls that compile a kernel, or load it from the disk, for each element type; then end it."""
     whole = types.int64
     for kind in (types.float32, types.float64):
         read, made = given(kind), kind[::1]
@@ -243,5 +243,5 @@ def steps() -> Iterator[Callable[[], object]]:
         yield functools.partial(winograd_filters.compile, filters)
         yield functools.partial(winograd_inputs.compile, (read, made, made, numba.typeof((0,) * 15), whole))
         yield functools.partial(winograd_outputs.compile, products)
-    for made_of in (winograd_filters, winograd_inputs, winograd_outputs):
-        yield functools.partial(finished, made_of)
+    for one in (winograd_filters, winograd_inputs, winograd_outputs):
+        yield one.disable_compile
