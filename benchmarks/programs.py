@@ -1,9 +1,12 @@
 """Whole NumPy programs under NumPy and under xpu, side by side, at four sizes.
 
-Run ``python benchmarks/programs.py [--rounds 5]``. In every round each library runs each program in a fresh process,
-one after the other: where large arrays come to lie in memory is luck that lasts as long as a process, and weighs more
-than a dispatch. There the program, compiled beforehand and with its printing thrown away, runs once to warm up and
-then for a fifth of a second at least; the median counts. Figures are medians of the ratios of a round.
+    python benchmarks/programs.py [--rounds 5] [--sizes small large] [--programs life heat]
+
+In every round each library runs each program in a process of its own: where large arrays come to lie in memory is luck
+that lasts as long as a process, and weighs more than a dispatch.
+The two processes take turns of a few hundredths of a second, for a machine may be slower for seconds on end: a turn's
+figure is the median of its runs, a round's the median ratio of turns next to each other. The program is compiled
+beforehand, its printing thrown away, and runs twice to warm up. Figures are medians over the rounds.
 """
 
 import argparse
@@ -37,7 +40,7 @@ SIZES = {
     "records": (50, 10000, 50000, 300000),
     "sinkhorn": (20, 120, 350, 1000),
 }
-LEAST = 0.2  # seconds of runs in a process
+TURN, LEAST, TURNS = 0.04, 0.4, 3  # seconds of runs in a turn and, of each library, in a round; turns at least
 NAMES = ("tiny", "small", "middle", "large")
 
 
@@ -65,20 +68,61 @@ def seconds(program: Any, path: Path, size: int) -> float:
 
 
 def worker(library: str, name: str, size: int) -> None:
-    """Print the median seconds of a program's runs in this process."""
+    """For each line of the standard input take a turn: print the median seconds of a program's runs."""
     path = FOLDER / f"{name}.py"
     program = compiled(path, library)
-    seconds(program, path, size)
-    times = [seconds(program, path, size)]
-    while sum(times) < LEAST:
-        times.append(seconds(program, path, size))
-    print(statistics.median(times))
+    for _ in range(2):
+        seconds(program, path, size)
+    print("warm", flush=True)
+    for _ in sys.stdin:
+        times = [seconds(program, path, size)]
+        while sum(times) < TURN:
+            times.append(seconds(program, path, size))
+        print(statistics.median(times), flush=True)
 
 
-def measured(library: str, name: str, size: int) -> float:
-    """Return the same from a process of its own."""
-    command = [sys.executable, __file__, "--worker", library, name, str(size)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+class Worker:
+    """A process in which a library runs a program when it is its turn."""
+
+    def __init__(self, library: str, name: str, size: int) -> None:
+        command = [sys.executable, __file__, "--worker", library, name, str(size)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._answer()
+
+    def turn(self) -> float:
+        """Return the seconds of a run."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._answer())
+
+    def end(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise subprocess.CalledProcessError(self._process.wait(), self._process.args)
+        return line
+
+
+def measured(name: str, size: int) -> tuple[float, float]:
+    """Return NumPy's seconds in one round, and xpu's over them."""
+    theirs, ours = Worker("numpy", name, size), Worker("xpu", name, size)
+    turns: list[tuple[float, float]] = []
+    spent = 0.0
+    while spent < LEAST or len(turns) < TURNS:
+        if len(turns) % 2:
+            after = ours.turn()
+            turns.append((theirs.turn(), after))
+        else:
+            turns.append((theirs.turn(), ours.turn()))
+        spent += max(TURN, turns[-1][0])
+    theirs.end()
+    ours.end()
+    return statistics.median(t for t, _ in turns), statistics.median(o / t for t, o in turns)
 
 
 def main() -> None:
@@ -86,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--programs", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--sizes", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--worker", nargs=3, metavar=("LIBRARY", "PROGRAM", "SIZE"), help="run one here")
     given = parser.parse_args()
     if given.worker:
@@ -93,14 +138,14 @@ def main() -> None:
         return
     versions = f"NumPy {np.__version__}, xpu {xpu.__version__}, {os.cpu_count()} CPUs"
     print(f"{versions}; NumPy's time, and xpu's over it, medians of {given.rounds}")
-    print(f"{'program':20}" + "".join(f"{name:>24}" for name in NAMES))
-    ratios: list[list[float]] = [[] for _ in NAMES]
+    print(f"{'program':20}" + "".join(f"{name:>24}" for name in given.sizes))
+    ratios: list[list[float]] = [[] for _ in given.sizes]
     for name in given.programs:
         cells = []
-        for column, size in enumerate(SIZES[name]):
-            times = [[measured(library, name, size) for library in ("numpy", "xpu")] for _ in range(given.rounds)]
-            base = statistics.median(theirs for theirs, _ in times)
-            ratio = statistics.median(ours / theirs for theirs, ours in times)
+        for column, title in enumerate(given.sizes):
+            size = SIZES[name][NAMES.index(title)]
+            times = [measured(name, size) for _ in range(given.rounds)]
+            base, ratio = (statistics.median(column) for column in zip(*times, strict=True))
             ratios[column].append(ratio)
             cells.append(f"{base * 1e3:9.2f} ms  {ratio:5.2f}x")
         print(f"{name:20}" + "".join(f"{cell:>24}" for cell in cells), flush=True)

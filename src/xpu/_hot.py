@@ -35,7 +35,7 @@ __all__ = [
 _array: Any = None  # `ndarray`
 _new: Any = None  # makes an empty one
 _plain: Any = None  # `ndarray` while the gate is open: the only test on the hot path
-_NUMPY = np.ndarray  # globals of this file: one look-up less on the hot path
+_NUMPY, _GENERIC = np.ndarray, np.generic  # globals of this file: one look-up less on the hot path
 _numbers = NUMBERS
 _ABSENT = object()
 
@@ -85,9 +85,12 @@ def binary(
             return enclose(anything(*(taken(x) if isinstance(x, Handle) else x for x in (self, other))), [])
         if type(raw) is _NUMPY:
             result = _new()
-            result._raw = raw
-            return result
-        return wrap(raw) if type(raw) is not tuple else enclose(raw, [])
+        elif isinstance(raw, _GENERIC):
+            result = kinds.new_scalar()
+        else:
+            return enclose(raw, [])
+        result._raw = raw
+        return result
 
     return method
 
@@ -209,16 +212,16 @@ def scalar_binary(python: Callable[[Any, Any], Any], otherwise: Callable[[Any, A
 
     def method(self: Any, other: Any) -> Any:
         mine = self._raw
-        if _plain is None and not (gate.ajar and isinstance(mine, np.generic)):
-            return otherwise(self, other)
         kind = type(other)
+        if _plain is None and not (gate.ajar and isinstance(mine, _GENERIC)):
+            return otherwise(self, other)
         if kind in _numbers:
             raw = python(mine, other)
-        elif kind in kinds.both and (_plain is not None or isinstance(other._raw, np.generic)):
+        elif kind in kinds.both and (_plain is not None or isinstance(other._raw, _GENERIC)):
             raw = python(mine, other._raw)
         else:
             return otherwise(self, other)
-        if isinstance(raw, np.generic):
+        if isinstance(raw, _GENERIC):
             result = kinds.new_scalar()
         elif type(raw) is _NUMPY:
             result = _new()
@@ -237,10 +240,10 @@ def scalar_reflected(
 
     def method(self: Any, other: Any) -> Any:
         mine = self._raw
-        if type(other) not in _numbers or (_plain is None and not (gate.ajar and isinstance(mine, np.generic))):
+        if type(other) not in _numbers or (_plain is None and not (gate.ajar and isinstance(mine, _GENERIC))):
             return otherwise(self, other)
         raw = python(other, mine)
-        if not isinstance(raw, np.generic):
+        if not isinstance(raw, _GENERIC):
             return enclose(raw, [])
         result = kinds.new_scalar()
         result._raw = raw
@@ -304,7 +307,7 @@ def transposed(self: Any) -> Any:
 
 
 _BASIC = frozenset({int, slice, type(None), type(Ellipsis), *(np.dtype(code).type for code in "bhilqBHILQ")})
-_DIRECT = _BASIC | {bool, str, list, np.ndarray}  # keys that NumPy takes as they are
+_DIRECT = _BASIC | {bool, np.bool, str, list, np.ndarray}  # keys that NumPy takes as they are
 
 
 def get_item(self: Any, key: Any) -> Any:
@@ -312,7 +315,11 @@ def get_item(self: Any, key: Any) -> Any:
     kind = type(key)
     if _plain is not None:
         if kind is tuple and key:
-            raw = self._raw[key if kinds.both.isdisjoint(map(type, key)) else _bare_key(key)]
+            for part in key:
+                if type(part) in kinds.both:
+                    key = _bare_key(key)
+                    break
+            raw = self._raw[key]
         elif kind in _DIRECT:
             raw = self._raw[key]
         elif kind in kinds.both:
@@ -386,17 +393,21 @@ def method(function: Callable[..., Any], name: str, summary: str) -> Callable[..
                 if made is not TOO_MUCH:
                     return made
             return function(self, *args, **kwargs)
-        if not args and not kwargs:
-            raw = host(given)
-        elif _all_plain(args, kwargs):
+        for value in args:
+            if type(value) not in PLAIN and not (type(value) is tuple and holds_none(value)):
+                return function(self, *args, **kwargs)
+        if kwargs:
+            for value in kwargs.values():
+                if type(value) not in PLAIN and not (type(value) is tuple and holds_none(value)):
+                    return function(self, *args, **kwargs)
             raw = host(given, *args, **kwargs)
         else:
-            return function(self, *args, **kwargs)
+            raw = host(given, *args) if args else host(given)
         if type(raw) is _NUMPY:
             if raw is given:
                 return self
             result = _new()
-        elif isinstance(raw, np.generic):
+        elif isinstance(raw, _GENERIC):
             result = kinds.new_scalar()
         else:
             return enclose(raw, [])
@@ -406,9 +417,3 @@ def method(function: Callable[..., Any], name: str, summary: str) -> Callable[..
     method.__name__, method.__qualname__, method.__doc__ = name, f"ndarray.{name}", summary
     return method
 
-
-def _all_plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    for value in args:
-        if type(value) not in PLAIN and not (type(value) is tuple and holds_none(value)):
-            return False
-    return not kwargs or PLAIN.issuperset(map(type, kwargs.values()))

@@ -29,7 +29,7 @@ class _Kinds:
 
 kinds = _Kinds()
 
-_NUMPY = np.ndarray
+_NUMPY, _GENERIC = np.ndarray, np.generic  # globals of this file: one look-up less on the hot path
 _may_share: Any = getattr(np.may_share_memory, "_implementation", np.may_share_memory)  # asks no class of the user
 # Values that NumPy takes as they are, and that cannot hold an array.
 _CODES = "?bhilqBHILQefdgFDG"
@@ -60,10 +60,18 @@ def host_call(
         Arrays and scalars in handles.
     """
     both = kinds.both
-    named = _bare_keywords(kwargs) if kwargs else kwargs
-    raws: Any
+    named: Any = kwargs
+    for value in kwargs.values():
+        if type(value) not in PLAIN:
+            named = _bare_keywords(kwargs)
+            if named is None:
+                return _host_call(host or bare, args, kwargs)
+            break
     if len(args) == 1 and type(args[0]) in both:  # the loop below, for what most calls are
-        raws = (args[0]._raw,)
+        raw = args[0]._raw
+        result = bare(raw, **named) if named else bare(raw)
+        if result is raw:
+            return args[0]
     else:
         raws = []
         for value in args:
@@ -75,22 +83,18 @@ def host_call(
                     return _host_call(host or bare, args, kwargs)
                 value = kind([v._raw if type(v) in both else v for v in value])
             raws.append(value)
-    if not kwargs:
-        result = bare(*raws)
-    elif named is not None:
-        result = bare(*raws, **named)
-    else:
-        return _host_call(host or bare, args, kwargs)
+        result = bare(*raws, **named) if named else bare(*raws)
+        if type(result) is _NUMPY:
+            for raw in raws:
+                if raw is result:
+                    return args[[id(r) for r in raws].index(id(result))]
     if type(result) is _NUMPY:
-        for raw in raws:
-            if raw is result:
-                return args[[id(r) for r in raws].index(id(result))]
         if named is not kwargs:
-            for name, raw in named.items():  # type: ignore[union-attr]
+            for name, raw in named.items():
                 if raw is result:
                     return kwargs[name]
         handle = kinds.new_array()
-    elif isinstance(result, np.generic):
+    elif isinstance(result, _GENERIC):
         handle = kinds.new_scalar()
     else:
         return enclose(result, [v for v in (*args, *kwargs.values()) if type(v) in both])
@@ -105,15 +109,16 @@ def holds_none(values: tuple[Any, ...]) -> bool:
 
 def _bare_keywords(kwargs: dict[str, Any]) -> dict[str, Any] | None:
     """Return keywords with handles replaced by what they hold: the same object without any, None if others may."""
-    for value in kwargs.values():
+    named = kwargs
+    for name, value in kwargs.items():
         kind = type(value)
-        if kind not in PLAIN and not (kind is tuple and holds_none(value)):
-            break
-    else:
-        return kwargs
-    if not kinds.known.issuperset(map(type, kwargs.values())):
-        return None
-    return {name: value._raw if type(value) in kinds.both else value for name, value in kwargs.items()}
+        if kind in kinds.both:
+            if named is kwargs:
+                named = dict(kwargs)
+            named[name] = value._raw
+        elif kind not in PLAIN and not (kind is tuple and holds_none(value)):
+            return None
+    return named
 
 
 def _host_call(host: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -89,20 +89,28 @@ class UFunc(Function):
                 if made is not TOO_MUCH:
                     return made
             return call(self.op, (x, *args), kwargs)
-        if kwargs or len(args) != self._others or type(x) not in kinds.both:
+        if len(args) != self._others or type(x) not in kinds.both:
             return host_call(self._host, (x, *args), kwargs)
         if not args:
-            raw = self._host(x._raw)
+            given: tuple[Any, ...] = (x._raw,)
         else:
             other = args[0]
             if type(other) in kinds.both:
                 other = other._raw
             elif type(other) not in NUMBERS:
                 return host_call(self._host, (x, other), kwargs)
-            raw = self._host(x._raw, other)
+            given = (x._raw, other)
+        if not kwargs:
+            raw = self._host(*given)
+        else:
+            out: Any = kwargs.get("out")
+            if len(kwargs) > 1 or type(out) not in kinds.both:
+                return host_call(self._host, (x, *args), kwargs)
+            self._host(*given, out._raw)
+            return out
         if type(raw) is _NUMPY:
             result = kinds.new_array()
-        elif isinstance(raw, np.generic):
+        elif isinstance(raw, _GENERIC):
             result = kinds.new_scalar()
         else:
             return enclose(raw, [])
@@ -212,7 +220,7 @@ class UFunc(Function):
         return repr(self._host)
 
 
-_NUMPY = np.ndarray
+_NUMPY, _GENERIC = np.ndarray, np.generic
 
 # CuPy implements `reduce` for these only (cupy/_core/_kernel.pyx, v14.2).
 _REDUCIBLE = frozenset({"add", "multiply"})
