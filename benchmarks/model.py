@@ -120,9 +120,9 @@ def timed_operations(machine: Machine, random_: random.Random) -> list[Call]:
     """Calls of operations and dtypes that calibration timed, at other sizes."""
     calls = []
     for probe in probes():
-        if probe.code in machine.cpu.curves.get(probe.op.name, {}):
+        if probe.code in machine.cpu.curves.get(probe.loop, {}):
             size = random_.choice(sizes_of(probe))
-            calls.append(counted("other sizes", probe.op, probe.code, size, probe.make(size)))
+            calls.append(counted("other sizes", probe.op, probe.code, size, probe.make(size), **probe.keywords))
     return calls
 
 
@@ -130,6 +130,8 @@ def other_dtypes(machine: Machine, random_: random.Random) -> list[Call]:
     """Calls of timed operations on dtypes that calibration never times."""
     calls = []
     for name in machine.cpu.curves:
+        if name not in OPS:  # a variant
+            continue
         op = OPS[name]
         host: Any = op.host
         if not isinstance(host, np.ufunc) or host.signature is not None or name == "ldexp":
@@ -299,7 +301,7 @@ def report(results: Sequence[Result], never: int, misses: bool) -> None:
     print(f"never timed twice at rest: {never} calls")
     if misses:
         for r in sorted(results, key=lambda r: abs(np.log(r.ratio)), reverse=True)[:90]:
-            name = f"{r.call.op.name} {r.call.code} {r.call.size}"
+            name = f"{r.call.work.loop} {r.call.code} {r.call.size}"
             print(f"  {r.ratio:6.2f}  {name:36} {r.measured * 1e6:9.0f} us  {r.call.work.loops:8.0f} {r.agree}")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from xpu._curve import Curve
 from xpu._op import OPS, Op, Shaped
 
-__all__ = ["RECIPES", "curve_for", "loop_dtype"]
+__all__ = ["RECIPES", "curve_for", "known_loop", "loop_dtype"]
 
 Curves = Mapping[str, Mapping[str, Curve]]
 
@@ -53,7 +53,7 @@ RECIPES: dict[str, tuple[tuple[float, str, str], ...]] = {
     "isposinf": ((1.0, "isinf", ""), (1.0, "signbit", ""), (1.0, "invert", "b1"), (1.0, "logical_and", "b1")),
     "argwhere": ((1.0, "nonzero", ""), (0.5, "flatten", "i8")),
     "fft.hfft": ((1.0, "fft.irfft", ""), (1.0, "conjugate", "")),
-    "linalg.matrix_norm": ((1.0, "multiply", ""), (1.0, "sum", "")),
+    "linalg.matrix_norm": ((1.0, "square", ""), (1.0, "sum", "")),
     "unique_counts": ((1.0, "unique", ""), (1.0, "not_equal", ""), (1.0, "nonzero", "b1"), (1.0, "diff", "i8")),
     "setdiff1d": ((2.0, "unique", ""), (1.0, "isin", "")),
     "linalg.cond": ((1.0, "linalg.svdvals", ""),),
@@ -64,6 +64,8 @@ RECIPES: dict[str, tuple[tuple[float, str, str], ...]] = {
 # Kinds of dtype whose loops cost about the same.
 _LIKE = {"i": "i", "u": "i", "b": "b", "f": "f", "c": "c"}
 _VECTORISED = 0.7e-9  # seconds per element, of 8 bytes, from cache
+# They carry elements from one place to another, whatever these mean.
+_MOVES = frozenset({"take", "getitem", "concatenate", "stack", "roll", "repeat", "tile", "copyto", "flatten"})
 _BY_ELEMENT = frozenset({"elementwise", "reduction", "scan", "copy", "gather", "creation"})
 _SIZES = (1, *(4**k for k in range(4, 13)))
 
@@ -76,7 +78,7 @@ def curve_for(curves: Curves, op: str, dtype: np.dtype[Any]) -> Curve | None:
     curves : mapping
         What was timed: `Curve` of operations -> seconds per row name and dtype.
     op : str
-        Row name.
+        Row name, or that of a variant of its inner loop: ``"maximum:number"``.
     dtype : numpy.dtype
         The widest among the operands.
 
@@ -85,9 +87,13 @@ def curve_for(curves: Curves, op: str, dtype: np.dtype[Any]) -> Curve | None:
     Curve or None
         None where nothing is known that is like it.
     """
-    rows = curves.get(op)
+    loop = known_loop(curves, op, dtype)
+    op, _, _ = op.partition(":")  # without a curve the variant is taken for the loop that there is one of
+    rows = curves.get(loop or op)
     if rows:
-        return _of_rows(curves, rows, op, dtype)
+        found = _of_rows(curves, rows, op, dtype)
+        lender, _, _ = (loop or op).partition(":")
+        return found if found is None or lender == op else _later(found, curves, op, lender, dtype)
     recipe = RECIPES.get(op)
     row = OPS.get(op)
     if recipe is None or row is None:
@@ -103,6 +109,30 @@ def curve_for(curves: Curves, op: str, dtype: np.dtype[Any]) -> Curve | None:
     if len(parts) == 1 and often == 1.0 and (donor.kind, donor.weight) == (row.kind, row.weight):
         return curve  # counted alike
     return _sum(row, dtype, parts)
+
+
+_SAME_LOOPS = {
+    **dict.fromkeys(("minimum:number", "fmax:number", "fmin:number"), "maximum:number"),
+    "mean:rows": "sum:rows", "min:rows": "max:rows",
+}
+
+
+def known_loop(curves: Curves, loop: str, dtype: np.dtype[Any]) -> str | None:
+    """Return the name of the curves of an inner loop (`Work.loop`), its own or those of the same; None without."""
+    if loop in curves:
+        return loop
+    same = _SAME_LOOPS.get(loop)
+    casts = dtype.kind not in "fc" and loop == "mean:rows"  # integers are converted first
+    return same if same in curves and not casts else None
+
+
+def _later(curve: Curve, curves: Curves, op: str, lender: str, dtype: np.dtype[Any]) -> Curve:
+    """Return the curve of another operation's loop, with what this one takes to start: ``mean`` more than ``sum``."""
+    own, theirs = curve_for(curves, op, dtype), curve_for(curves, lender, dtype)
+    if own is None or theirs is None:
+        return curve
+    more = max(0.0, own.knots[0][1] - theirs.knots[0][1])
+    return Curve([(work, seconds + more) for work, seconds in curve.knots])
 
 
 def _sum(row: Op, dtype: np.dtype[Any], parts: Sequence[tuple[float, Op, np.dtype[Any], Curve]]) -> Curve:
@@ -127,7 +157,7 @@ def _of_rows(curves: Curves, rows: Mapping[str, Curve], op: str, dtype: np.dtype
     loop = loop_dtype(op, dtype)
     row = OPS.get(op)
     weight = row.weight if row is not None else 1.0
-    curve = _nearest(rows, loop, weight if row is None or row.kind in _BY_ELEMENT else 0.0)
+    curve = _nearest(rows, loop, weight if row is None or row.kind in _BY_ELEMENT else 0.0, moves=op in _MOVES)
     if curve is None and row is not None and row.kind == "fft" and dtype.kind == "c":
         curve = _nearest(rows, np.empty(0, dtype).real.dtype, 0.0)  # of which it makes complex numbers first
     if curve is None or loop == dtype:
@@ -159,12 +189,12 @@ def _on_whole_numbers(curves: Curves, rows: Mapping[str, Curve], op: str, loop: 
     return min(_MOST, max(1 / _MOST, measured / made)) if made > 0 and measured > 0 else 1.0
 
 
-def _nearest(rows: Mapping[str, Curve], dtype: np.dtype[Any], weight: float) -> Curve | None:
-    """Return the curve of this dtype, or one made of those of the dtypes most like it."""
+def _nearest(rows: Mapping[str, Curve], dtype: np.dtype[Any], weight: float, *, moves: bool = False) -> Curve | None:
+    """Return the curve of this dtype, or one made of those most like it (for what `moves` elements: in width)."""
     kind, size = dtype.kind, dtype.itemsize
     if f"{kind}{size}" in rows:
         return rows[f"{kind}{size}"]
-    near = [c for c in rows if _LIKE[c[0]] == _LIKE.get(kind, kind)]
+    near = [c for c in rows if moves or _LIKE[c[0]] == _LIKE.get(kind, kind)]
     if kind in "iub" and not near:
         near = [c for c in rows if c[0] in "iub"]
     if not near:

@@ -56,7 +56,8 @@ class Work(NamedTuple):
 
     `loops` counts the inner loops that the host starts, over `row` bytes each: 0 where elements are gone
     through in one. `share` is the part of the memory traffic that is left where operands are repeated
-    (broadcast, scalars): they are read once, and from a cache after that.
+    (broadcast, scalars): they are read once, and from a cache after that. `variant` names an inner loop of
+    the host that is another one than that of whole operands: `NUMBER`, `ROWS`.
     """
 
     kind: str
@@ -67,11 +68,24 @@ class Work(NamedTuple):
     loops: float = 0.0
     row: float = 0.0
     share: float = 1.0
+    variant: str = ""
+
+    @property
+    def loop(self) -> str:
+        """The name under which its inner loop is known to calibration: ``"add"``, ``"maximum:number"``."""
+        return f"{self.op}:{self.variant}" if self.variant else self.op
+
+
+NUMBER = "number"  # one number against an array: NumPy's vectorised loops of these take two arrays alone
+NUMBERED = frozenset({"maximum", "minimum", "fmax", "fmin"})
+ROWS = "rows"  # rows are added to one another: a sum along the first axis
+IN_ROWS = frozenset({"sum", "mean", "max", "min"})
+ROW = 500  # elements of a row where calibration times that
 
 
 def bucket(work: Work) -> tuple[str, str, int]:
     """Return what a learned factor is kept for: operation, dtype, size to a factor of eight."""
-    return work.op, work.dtype.char, math.frexp(work.ops)[1] // 3
+    return work.loop, work.dtype.char, math.frexp(work.ops)[1] // 3
 
 
 Count = Callable[["Op", Sequence[Shaped], Mapping[str, Any]], Work]
@@ -208,20 +222,31 @@ def _by_elements(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]
         if own < size:
             spared += (size - own) * o.dtype.itemsize
             repeated += own > 1
-    traffic = float(moved - written + 2 * fresh)  # what is written is fetched first
+    traffic = float(moved - written + _WRITING * fresh)
+    variant = NUMBER if op.name in NUMBERED and _against_a_number(op, operands, shape) else ""
     if not repeated:
         share = traffic / (traffic + spared) if spared else 1.0
-        return Work(op.kind, dtype, moved, size * op.weight, op.name, 0.0, 0.0, share)
+        return Work(op.kind, dtype, moved, size * op.weight, op.name, 0.0, 0.0, share, variant)
     run = _run(operands, shape)
     row = run * dtype.itemsize
-    if 2 * run > _BUFFER:
+    if 2 * run <= _BUFFER:
+        variant = ""  # the number is copied to a buffer as well
+    else:
         row = 0  # used as it lies: again and again from the second cache, at about half the price
         half = sum(size * o.dtype.itemsize for o in operands if 1 < math.prod(o.shape) < size and o.shape[-1] != 1) / 2
         spared, traffic = spared - half, traffic + half
     share = traffic / (traffic + spared)
-    return Work(op.kind, dtype, moved, size * op.weight, op.name, repeated * (size // run), row, share)
+    return Work(op.kind, dtype, moved, size * op.weight, op.name, repeated * (size // run), row, share, variant)
 
 
+def _against_a_number(op: Op, operands: Sequence[Shaped], shape: tuple[int, ...]) -> bool:
+    """Return True if an operand is the same element all along an inner loop."""
+    host: Any = op.host
+    return len(operands) < host.nin or any(not o.shape or o.shape[-1] != shape[-1] for o in operands)
+
+
+# Times the bytes of a result: what is written to memory is fetched first, what is written to a cache is not.
+_WRITING = 1.5
 # Write a byte an element, whatever they read.
 _TRUTHS = frozenset(
     {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal", "logical_and", "logical_or", "logical_xor"}
@@ -294,7 +319,13 @@ def by_reading(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) 
     loops = 0 if axis is None or not operands else _rows(operands[0].shape, axis)
     total = sum(o.size for o in operands)
     moved = sum(o.nbytes for o in operands)
-    return Work(op.kind, dtype, moved, total * op.weight, op.name, loops, moved / loops if loops else 0.0)
+    variant = ROWS if loops and op.name in IN_ROWS and not _along_the_last(operands[0].shape, axis) else ""
+    return Work(op.kind, dtype, moved, total * op.weight, op.name, loops, moved / loops if loops else 0.0, 1.0, variant)
+
+
+def _along_the_last(shape: tuple[int, ...], axis: Any) -> bool:
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    return any(a % len(shape) == len(shape) - 1 for a in axes)
 
 
 def _rows(shape: tuple[int, ...], axis: Any) -> int:
@@ -342,10 +373,57 @@ def by_cube(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> 
 
 
 def by_fft(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> Work:
-    """Fast Fourier transforms: 5 n log2 n operations (Cooley and Tukey's count)."""
+    """Fast Fourier transforms of each axis: 5 n log2 n operations for a power of two (Cooley and Tukey's count)."""
     dtype = arithmetic_dtype(operands)
-    total = sum(o.size for o in operands)
-    return Work(op.kind, dtype, 4.0 * sum(o.nbytes for o in operands), 5.0 * total * math.log2(total + 2), op.name)
+    shape = (operands[0].shape if operands else ()) or (1,)
+    several = op.name.endswith(("2", "n"))
+    axes, sizes = _whole(keywords.get("axes" if several else "axis")), _whole(keywords.get("s" if several else "n"))
+    ops = _transforms(op.name.rpartition(".")[2], shape, axes, sizes)
+    return Work(op.kind, dtype, 4.0 * sum(o.nbytes for o in operands), ops, op.name)
+
+
+def _whole(values: Any) -> tuple[int, ...]:
+    """Return integers that a user gave, one or several; none for anything else, which NumPy will refuse."""
+    values = values if isinstance(values, (tuple, list)) else (values,)
+    return tuple(v for v in values if isinstance(v, int))
+
+
+@functools.lru_cache(maxsize=1024)
+def _transforms(name: str, shape: tuple[int, ...], axes: tuple[int, ...], sizes: tuple[int, ...]) -> float:
+    dimensions = len(shape)
+    if not axes:
+        count = dimensions if name.endswith("n") else min(2, dimensions) if name.endswith("2") else 1
+        axes = tuple(range(-count, 0))
+    lengths = {a % dimensions: shape[a] for a in axes if -dimensions <= a < dimensions}
+    if lengths and name.startswith(("irfft", "hfft")):  # from half a spectrum
+        last = list(lengths)[-1]
+        lengths[last] = 2 * (shape[last] - 1)
+    lengths.update((a, n) for a, n in zip(lengths, sizes, strict=False) if n > 0)
+    elements = math.prod(lengths.get(axis, length) for axis, length in enumerate(shape))
+    return 2.5 * elements * sum(_steps(length) for length in lengths.values())
+
+
+def _steps(length: int) -> float:
+    """Return the cost of a transform per element: 2 for each factor 2, the factor itself for a larger one.
+
+    The guess by which PocketFFT, NumPy's library, chooses its method (Reinecke, ``cost_guess``): a length with large
+    prime factors is transformed as a convolution of more than twice that length (Bluestein), at 1.5 times its cost.
+
+    Examples
+    --------
+    >>> _steps(1024), _steps(1000), round(_steps(1009))
+    (20.0, 21.0, 132)
+    """
+    steps, rest, factor = 0.0, length, 2
+    while rest > 1 and factor * factor <= rest:
+        while rest % factor == 0:
+            steps += factor if factor < 7 else 1.1 * factor
+            rest //= factor
+        factor += 1
+    if rest > 1:
+        steps += rest if rest < 7 else 1.1 * rest
+    convolved = 1.5 * 2 * 2 * 2.0 * math.log2(2.0 * length)  # two transforms, twice as long
+    return min(steps, convolved) if length > 50 else max(1.0, steps)
 
 
 # Constant arrays that automatic placement makes on the device that first uses them, from this many bytes on

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from xpu._curve import Curve
-from xpu._donors import curve_for
-from xpu._op import Work, bucket
+from xpu._donors import curve_for, known_loop
+from xpu._op import ROW, ROWS, Work, bucket
 
 _CACHE = (
     1.5e-11  # seconds to move a byte through a second-level cache and its loop: 60 to 100 GB/s on processors of 2020
@@ -98,13 +98,16 @@ class Processor:
 
     def seconds(self, work: Work) -> float:
         """Predict the seconds of one warm call whose operands are all here."""
-        kind, dtype, nbytes, ops, op, loops, size, share = work
+        kind, dtype, nbytes, ops, op, loops, size, share, variant = work
         try:
-            curve = self._found[op, dtype.char]
+            curve = self._found[work.loop if variant else op, dtype.char]
         except KeyError:
             curve = self.curve(work)
         if curve is None:
             predicted = self._roofline(work)
+        elif variant and known_loop(self.curves, work.loop, dtype):  # timed just so, in rows of this length
+            predicted = curve.at(ops)
+            loops = max(0.0, loops - ops / ROW) if variant == ROWS else loops
         elif share == 1.0:
             predicted = curve.at(ops)
         else:
@@ -128,9 +131,9 @@ class Processor:
 
     def curve(self, work: Work) -> Curve | None:
         """Return the curve for a call: its own, else one made of those most like it, else None."""
-        key = (work.op, work.dtype.char)
+        key = (work.loop, work.dtype.char)
         if key not in self._found:
-            self._found[key] = curve_for(self.curves, work.op, work.dtype)
+            self._found[key] = curve_for(self.curves, work.loop, work.dtype)
         return self._found[key]
 
 

@@ -20,7 +20,7 @@ from xpu._calibrate._fit import Series, doubtful, fit, quieter, steadied
 from xpu._calibrate._host import Loops, Memory, looks_far, time_probe
 from xpu._calibrate._probes import CODES, COMMON, Probe, probes
 from xpu._calibrate._steps import Progress, Step, perform
-from xpu._calibrate._timing import CalibrationError, Clock, settle_memory
+from xpu._calibrate._timing import CalibrationError, Clock, kept_memory, settle_memory
 from xpu._machine import Machine
 from xpu._processor import Link, Processor
 from xpu.errors import MachineFileWarning, text, warn_user
@@ -83,7 +83,7 @@ def _host(
 
     def timing(probe: Probe, look: str) -> Callable[[], None]:
         def run() -> None:
-            key = (probe.op.name, probe.code)
+            key = (probe.loop, probe.code)
             known = series.get(key)
             if look == "disturbed" and known is not None and not _disturbed(known, clock, memory):
                 return
@@ -112,7 +112,8 @@ def _host(
         *(("first", common), ("again", light), ("disturbed", common), ("again", heavy)),
         *(("first", rare), ("disturbed", wanted), ("far", far), ("again", wanted)),
     )
-    perform([step for look, some in plan for step in round_(look, some)], seconds, limit, progress)
+    with kept_memory():
+        perform([step for look, some in plan for step in round_(look, some)], seconds, limit, progress)
     steady = [steadied(one, clock.best) for one in series.values()]
     found = fit(steady, memory.streams(), start, start.title, start.memory)
     return replace(found, loops=loops.curves()), clock.best
@@ -149,7 +150,7 @@ def _card(
         return run
 
     steps = [Step(f"link, {n} bytes, pinned={p}", copying(n, p)) for p in (False, True) for n in LINK_SIZES]
-    steps += [Step(probe.name, timing(probe)) for probe in wanted if probe.code in CODES[:3]]
+    steps += [Step(probe.name, timing(probe)) for probe in wanted if probe.code in CODES[:3] and not probe.variant]
     perform(steps, times[0], times[1], progress)
     card = with_warmup(fit(series, None, start, start.title, start.memory), warmups)
     return card, link(copies[False, "up"], copies[True, "up"]), link(copies[False, "down"], copies[True, "down"])

@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 import math
 import mmap
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from xpu._donors import loop_dtype
-from xpu._op import OPS, Op
+from xpu._op import NUMBER, OPS, ROW, ROWS, Op
 from xpu._ops import fourier as fourier  # its rows are in the table once it is loaded
 
 __all__ = ["CODES", "COMMON", "Probe", "probes", "values"]
@@ -33,17 +33,24 @@ SMOOTH = (16, 24, 48, 96, 192, 360, 720, 1440)  # sides of two-dimensional trans
 
 @dataclass(frozen=True)
 class Probe:
-    """One row and dtype: `make(n)` gives the arguments of a call of size n, for n in `sizes`."""
+    """One row, dtype and variant of its loop: `make(n)` gives the arguments of a call of size n, for n in `sizes`."""
 
     op: Op
     code: str
     sizes: tuple[int, ...]
     make: Callable[[int], tuple[Any, ...]]
+    variant: str = ""
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def loop(self) -> str:
+        """Row and variant, as `Work.loop`."""
+        return f"{self.op.name}:{self.variant}" if self.variant else self.op.name
 
     @property
     def name(self) -> str:
-        """Row and dtype."""
-        return f"{self.op.name} {self.code}"
+        """What is timed, and the dtype."""
+        return f"{self.loop} {self.code}"
 
 
 @functools.lru_cache(maxsize=256)
@@ -195,7 +202,7 @@ _MORE_REDUCTIONS = ("ptp", "nansum", "nanmax", "nanmin", "nanmean", "linalg.norm
 _RARE_REDUCTIONS = ("nanstd", "nanprod", "nanargmax", "nanargmin", "average", "trapezoid")
 _CAST = {"f8": "f4", "f4": "f8", "i8": "f8", "i4": "f8", "i1": "f2", "u1": "f2", "u2": "f4", "u4": "f8", "u8": "f8"}
 _FACTORS = ("cholesky", "det", "slogdet", "eigh", "eigvalsh", "inv", "pinv", "qr", "svd", "eig", "eigvals", "svdvals")
-_PLAIN = ["cumsum", "cumprod", "sort", "argsort", "unique", "median", "diff", "flatten", "isclose", "angle"]
+_PLAIN = ["cumsum", "cumprod", "sort", "argsort", "unique", "median", "diff", "isclose", "angle"]
 
 
 def _near_one(n: int, code: str) -> tuple[Any, ...]:
@@ -212,7 +219,7 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     **dict.fromkeys(("prod", "cumprod"), (("f8", "f4", "i8", "i4"), ELEMENTS, _near_one)),
     "nanprod": (_FLOATS, ELEMENTS, _near_one),
     "isclose": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(n, c, 1))),
-    **dict.fromkeys(("nancumsum", "ediff1d", "sinc", "fix"), (_FLOATS, ELEMENTS, _one)),
+    **dict.fromkeys(("nancumsum", "ediff1d", "sinc", "fix", "flatten"), (_FLOATS, ELEMENTS, _one)),
     "extract": (_FLOATS, ELEMENTS, lambda n, c: (values(n, "b1"), values(n, c))),
     "digitize": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), np.linspace(0, 1, 20))),
     "polyval": (_FLOATS, ELEMENTS, lambda n, c: (values(4, c), values(n, c))),
@@ -227,23 +234,23 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     "searchsorted": (_NUMBERS, ELEMENTS, lambda n, c: (np.sort(values(n, c)), values(n, c, 1))),
     "interp": (("f8",), ELEMENTS, lambda n, c: (values(n, c, 1), np.linspace(0, 1, n), values(n, c))),
     "where": (("f8", "f4", "i8", "c16"), ELEMENTS, _where),
-    "take": (_NUMBERS, ELEMENTS, _picked),
-    "getitem": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c), values(n, "b1", 3))),
+    "take": (_FLOATS, ELEMENTS, _picked),
+    "getitem": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(n, "b1", 3))),
     "compress": (_FLOATS, ELEMENTS, lambda n, c: (values(n, "b1"), values(n, c))),
     "nonzero": (("b1", "f8"), ELEMENTS, _one),
     "flatnonzero": (("b1", "f8"), ELEMENTS, _one),
-    "concatenate": (_NUMBERS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],)),
-    "stack": (_NUMBERS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],)),
+    "concatenate": (_FLOATS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],)),
+    "stack": (_FLOATS, ELEMENTS, lambda n, c: ([values(n, c), values(n, c, 1)],)),
     # What a ufunc does to operands of a dtype it has no loop for: int8 to float16, int32 to float64.
     "astype": (tuple(_CAST), ELEMENTS, lambda n, c: (values(n, c), _CAST[c])),
-    "roll": (_NUMBERS, ELEMENTS, _vector(3)),
-    "repeat": (_NUMBERS, ELEMENTS, _vector(2)),
-    "tile": (_NUMBERS, ELEMENTS, _vector(2)),
+    "roll": (_FLOATS, ELEMENTS, _vector(3)),
+    "repeat": (_FLOATS, ELEMENTS, _vector(2)),
+    "tile": (_FLOATS, ELEMENTS, _vector(2)),
     "pad": (_FLOATS, ELEMENTS, _vector(2)),
     "outer": (_FLOATS, tuple(max(1, int(n**0.5)) for n in ELEMENTS), lambda n, c: (values(n, c), values(n, c, 1))),
     "vdot": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), values(n, c, 1))),
     "gradient": (_FLOATS, ELEMENTS, _one),
-    "copyto": (_NUMBERS, ELEMENTS, lambda n, c: (values(n, c).copy(), values(n, c, 1))),
+    "copyto": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c).copy(), values(n, c, 1))),
     **dict.fromkeys(
         ("matmul", "dot", "inner"),
         (("f8", "f4", "c16", "i8"), SIDES, lambda n, c: (values((n, n), c), values((n, n), c, 1))),
@@ -259,7 +266,7 @@ _CALLS: dict[str, tuple[tuple[str, ...], tuple[int, ...], Make]] = {
     "fft.fft": (("f8", "f4", "c16", "c8"), ELEMENTS[1:], _one),
     "fft.rfft": (_FLOATS, ELEMENTS[1:], _one),
     "fft.irfft": (("c16", "c8"), ELEMENTS[1:], _half),
-    "fft.fft2": (("f8", "f4", "c16"), SMOOTH, _grid),
+    "fft.fft2": (("f8", "f4", "c16", "c8"), SMOOTH, _grid),
     **dict.fromkeys(("fft.rfft2", "fft.irfft2"), (("f8",), SMOOTH, _grid)),
     **dict.fromkeys(("nanmedian", "histogram_bin_edges", "i0", "unwrap", "unique_inverse"), (_FLOATS, ELEMENTS, _one)),
     "argpartition": (_FLOATS, ELEMENTS, lambda n, c: (values(n, c), n // 2)),
@@ -305,7 +312,24 @@ def probes(only: frozenset[str] | None = None) -> list[Probe]:
                 made = _listed(op, code) if name in _CALLS else _universal(op, code)
                 if made is not None:
                     found.append(made)
+        if only is None:
+            found += [variant for variant in _variants() if variant.code == code]
     return found
+
+
+def _variants() -> list[Probe]:
+    """Return the probes of inner loops that are other ones than those of whole operands."""
+
+    def against_one(code: str) -> Callable[[int], tuple[Any, ...]]:
+        return lambda n: (values(n, code), np.dtype(code).type(1))
+
+    def in_rows(code: str) -> Callable[[int], tuple[Any, ...]]:
+        return lambda n: (values((math.ceil(n / ROW), ROW), code),)
+
+    numbers = [Probe(OPS["maximum"], code, ELEMENTS, against_one(code), NUMBER) for code in _NUMBERS + ("u1",)]
+    down = {"axis": 0}
+    rows = [Probe(OPS[name], c, ELEMENTS[1:], in_rows(c), ROWS, down) for name in ("sum", "max") for c in _NUMBERS]
+    return numbers + rows
 
 
 def _listed(op: Op, code: str) -> Probe | None:

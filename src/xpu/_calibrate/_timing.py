@@ -8,15 +8,17 @@ was not.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from xpu.errors import XpuError, text
 
-__all__ = ["SLOW", "CalibrationError", "Clock", "Timed", "settle_memory"]
+__all__ = ["SLOW", "CalibrationError", "Clock", "Timed", "kept_memory", "settle_memory"]
 
 
 class CalibrationError(XpuError, RuntimeError):
@@ -46,6 +48,37 @@ def settle_memory() -> None:
     before and after would not be the same call.
     """
     np.empty(31 << 20, np.uint8)
+
+
+@contextlib.contextmanager
+def kept_memory() -> Iterator[None]:
+    """Let the allocator keep what is freed, in threads as in the main one, where the programs run that are predicted.
+
+    In a thread glibc has heaps of 64 MiB. Whether a result starts a new one is luck that may last for minutes; then
+    every call has that heap made and given back, and pays for fresh pages (``arena.c``, ``heap_trim``): up to eight
+    times the seconds of a copy, seen in two calibrations of eight. A large ``M_TOP_PAD`` forbids it (``mallopt(3)``).
+    """
+    mallopt = _mallopt()
+    if mallopt is None:  # not glibc
+        yield
+        return
+    mallopt(_TOP_PAD, 256 << 20)
+    try:
+        yield
+    finally:
+        mallopt(_TOP_PAD, int(os.environ.get("MALLOC_TOP_PAD_", "") or 128 << 10))
+
+
+_TOP_PAD = -2  # malloc.h
+
+
+def _mallopt() -> Callable[[int, int], int] | None:
+    import ctypes  # only here: import xpu stays cheap
+
+    try:
+        return ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # the last: Windows
+        return None
 
 
 class Timed(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from xpu._op import KINDS, Work
+from xpu._op import KINDS, NUMBER, ROWS, Work
 from xpu._program._data import HostRead, Program, Step, Storage, Use
 from xpu.errors import XpuError, text
 
@@ -181,8 +181,11 @@ def _use(field: _Field, storages: int) -> Use:
 def _work(field: _Field) -> Work:
     kind = field["kind"].text(KINDS)
     dtype, nbytes, ops = field["dtype"].dtype(), field["bytes"].number(), field["ops"].number()
-    share = field["share"].number() if "share" in field.object() else 1.0  # recordings made before it was counted
-    return Work(kind, dtype, nbytes, ops, field["op"].text(), field["loops"].number(), field["row"].number(), share)
+    known = field.object()  # recordings made before these were counted lack them
+    share = field["share"].number() if "share" in known else 1.0
+    variant = field["variant"].text(("", NUMBER, ROWS)) if "variant" in known else ""
+    op, loops, row = field["op"].text(), field["loops"].number(), field["row"].number()
+    return Work(kind, dtype, nbytes, ops, op, loops, row, share, variant)
 
 
 def _step(field: _Field, storages: int) -> Step | HostRead:
