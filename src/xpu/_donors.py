@@ -29,12 +29,12 @@ _ALIKE = {
     **dict.fromkeys(("unique_values", "union1d"), "unique"),
     **dict.fromkeys(("dot", "inner", "linalg.matmul", "tensordot", "linalg.tensordot"), "matmul"),
     **dict.fromkeys(("vecmat",), "matvec"),
-    "fft.ihfft": "fft.rfft",
+    **dict.fromkeys(("fft.ihfft", "fft.irfft"), "fft.rfft"),
     "fft.fftn": "fft.fft2",
     "fft.ifft": "fft.fft",
     "fft.ifft2": "fft.fft2",
     "fft.ifftn": "fft.fft2",
-    "fft.rfftn": "fft.rfft2",
+    **dict.fromkeys(("fft.irfft2", "fft.irfftn", "fft.rfftn"), "fft.rfft2"),
     "correlate": "convolve",
     "cumulative_sum": "cumsum",
     "cumulative_prod": "cumprod",
@@ -101,7 +101,7 @@ def curve_for(curves: Curves, op: str, dtype: np.dtype[Any]) -> Curve | None:
     parts = []
     for often, name, code in recipe:
         other = np.dtype(code or dtype)
-        curve = curve_for(curves, name, other) if name in curves else None
+        curve = curve_for(curves, name, other)
         if curve is None:
             return None
         parts.append((often, OPS[name], other, curve))
@@ -146,7 +146,8 @@ def _sum(row: Op, dtype: np.dtype[Any], parts: Sequence[tuple[float, Op, np.dtyp
 
 def _operations(op: Op, size: int, dtype: np.dtype[Any]) -> float:
     square = op.kind in ("linalg", "matmul")
-    shape = (max(1, math.isqrt(size)),) * 2 if square else (size,)
+    half = op.kind == "fft" and op.name.endswith(("irfft", "hfft")) and not op.name.endswith("ihfft")
+    shape = (max(1, math.isqrt(size)),) * 2 if square else (size + half,)  # half a spectrum of a smooth length
     return op.work([Shaped(shape, dtype)] * max(1, len(op.arrays)), {}).ops
 
 

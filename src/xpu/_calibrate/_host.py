@@ -14,7 +14,7 @@ from xpu._backends import HOST
 from xpu._calibrate._fit import Sample, Series
 from xpu._calibrate._probes import Probe, values
 from xpu._calibrate._roofline import Streams
-from xpu._calibrate._timing import Clock, Timed
+from xpu._calibrate._timing import WAITING, Clock, Timed
 from xpu._curve import Curve
 from xpu._op import Shaped, Work
 
@@ -39,7 +39,7 @@ _ENOUGH = 0.02  # seconds after which a probe grows no further: there are a thou
 _CALLS = 5  # about so many for a sample of a long call
 # Seconds of calls before one of so many bytes is timed: a shared cache keeps what has come several times. (A maximum of
 # a megabyte: 80 us at once, 43 after half a millisecond, 35 after two, 31 after ten.)
-_SETTLE, _IN_CACHE, _BEYOND = 1.5e-3, 400_000, 64_000_000
+_SETTLE, _IN_CACHE, _BEYOND = 1e-3, 400_000, 64_000_000
 _SURPRISE = 2.0  # times the expected time
 _LEARNT = 30_000  # elements: branches that depend on fewer values are foreseen when the same values come again
 
@@ -183,7 +183,7 @@ class Memory:
             for writes in (False, True):
                 data = self._data[: max(1, total // (16 if writes else 8))]
                 call = partial(np.negative if writes else np.max, data)
-                timed = self._clock.measure(call, 2e-4, _SETTLE if total > _IN_CACHE else 0.0)
+                timed = self._clock.measure(call, 2e-4, 2 * _SETTLE if total > _IN_CACHE else 0.0)
                 self._found.setdefault((writes, total), []).append(timed)
 
     def streams(self) -> Streams | None:
@@ -194,6 +194,6 @@ class Memory:
         latency = self._clock.typical(self._found[writes, 8])
         knots, least = [(0.0, 0.0)], 0.0
         for total in STREAM_BYTES:
-            least = max(least, self._clock.typical(self._found[writes, total]) - latency)
+            least = max(least, self._clock.typical(self._found[writes, total], WAITING) - latency)
             knots.append((float(total), least))
         return Curve(knots)

@@ -23,7 +23,7 @@ __all__ = ["CODES", "COMMON", "Probe", "probes", "values"]
 
 Array = np.ndarray[Any, Any]
 # The common dtypes first. Those of the last row run in loops much like those before; they come last.
-COMMON = ("f8", "f4", "i8", "f2", "i4", "b1", "u1", "c16")
+COMMON = ("f8", "f4", "i8", "i4", "b1", "u1", "c16", "f2")
 CODES = COMMON + ("i1", "i2", "u2", "u4", "u8", "c8")
 # No powers of two: arrays of such sizes lie so that their addresses collide in the caches.
 ELEMENTS = (1, 1000, 8000, 30_000, 120_000, 500_000, 2_000_000)
@@ -82,9 +82,8 @@ def _pool(seed: int, size: int) -> Array:
 
 def _drawn(seed: int, size: int) -> Array:
     """Return so many numbers of [0, 1): the beginning of a longer draw, over again where it ends."""
-    longest = 1 << min(21, max(18, (size - 1).bit_length()))
-    pool = _pool(seed, longest)
-    return pool[:size] if size <= longest else np.resize(pool, size)
+    pool = _pool(seed, _LONGEST)
+    return pool[:size] if size <= _LONGEST else np.resize(pool, size)
 
 
 @functools.lru_cache(maxsize=64)
@@ -93,8 +92,14 @@ def _spread(n: int, code: str, seed: int) -> Array:
     if made.dtype.kind == "c":
         np.multiply(values(n, code, seed), 4.0, out=made)
     else:
-        np.multiply(0.1, _SPREAD ** _drawn(seed, n), out=made, casting="unsafe")
+        powers = _powers(seed)
+        np.multiply(0.1, powers[:n] if n <= _LONGEST else np.resize(powers, n), out=made, casting="unsafe")
     return made
+
+
+@functools.lru_cache(maxsize=4)
+def _powers(seed: int) -> Array:
+    return np.asarray(_SPREAD ** _drawn(seed, _LONGEST))
 
 
 def _room(size: int, dtype: np.dtype[Any], seed: int) -> Array:
@@ -116,6 +121,7 @@ def _room(size: int, dtype: np.dtype[Any], seed: int) -> Array:
 
 
 _SMALL, _HUGE = 1 << 12, 1 << 22  # bytes
+_LONGEST = 1 << 18  # numbers of a draw: no processor learns so many branches
 _ABOVE_ONE = ("arccosh",)
 _WHOLE = ("i8", "u1")  # computed in double and in half precision; the other integers by what these take on top
 _BELOW_ONE = frozenset({"arcsin", "arccos", "arctanh"})
