@@ -422,8 +422,9 @@ def _steps(length: int) -> float:
         factor += 1
     if rest > 1:
         steps += rest if rest < 7 else 1.1 * rest
-    convolved = 1.5 * 2 * 2 * 2.0 * math.log2(2.0 * length)  # two transforms, twice as long
-    return min(steps, convolved) if length > 50 else max(1.0, steps)
+    if length <= 50:
+        return max(1.0, steps)
+    return min(steps, 1.5 * 2 * 2 * 2.0 * math.log2(2.0 * length))  # two transforms, twice as long
 
 
 # Constant arrays that automatic placement makes on the device that first uses them, from this many bytes on

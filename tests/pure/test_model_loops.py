@@ -134,6 +134,9 @@ def test_what_moves_elements_asks_for_their_width_alone():
         ("fft.fft", (64, 100), {"axis": 0}, 5 * 6400 * 6),
         ("fft.rfft", (100, 50), {"n": 64}, 5 * 6400 * 6),
         ("fft.irfft", (33,), {}, 5 * 64 * 6),  # half a spectrum
+        ("fft.irfft", (1,), {}, 0),  # NumPy refuses it
+        ("fft.fft", (), {}, 2.5),
+        ("fft.fft", (64,), {"n": "many"}, 5 * 64 * 6),
         ("fft.fft2", (9, 64, 32), {}, 5 * 9 * 64 * 32 * 11),
         ("fft.fftn", (16, 64, 32), {}, 5 * 16 * 64 * 32 * 15),
         ("fft.fftn", (16, 64, 32), {"axes": (1,)}, 5 * 16 * 64 * 32 * 6),
