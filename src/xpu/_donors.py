@@ -66,6 +66,8 @@ _LIKE = {"i": "i", "u": "i", "b": "b", "f": "f", "c": "c"}
 _VECTORISED = 0.7e-9  # seconds per element, of 8 bytes, from cache
 # They carry elements from one place to another, whatever these mean.
 _MOVES = frozenset({"take", "getitem", "concatenate", "stack", "roll", "repeat", "tile", "copyto", "flatten"})
+# Integers with a sign take longer to divide than those without, whatever their width.
+_DIVISIONS = frozenset({"floor_divide", "remainder", "fmod", "divmod"})
 _BY_ELEMENT = frozenset({"elementwise", "reduction", "scan", "copy", "gather", "creation"})
 _SIZES = (1, *(4**k for k in range(4, 13)))
 
@@ -158,7 +160,9 @@ def _of_rows(curves: Curves, rows: Mapping[str, Curve], op: str, dtype: np.dtype
     loop = loop_dtype(op, dtype)
     row = OPS.get(op)
     weight = row.weight if row is not None else 1.0
-    curve = _nearest(rows, loop, weight if row is None or row.kind in _BY_ELEMENT else 0.0, moves=op in _MOVES)
+    weighed = weight if row is None or row.kind in _BY_ELEMENT else 0.0
+    known = {code: rows[code] for code in rows if code[0] == loop.kind} if op in _DIVISIONS else rows
+    curve = _nearest(known or rows, loop, weighed, moves=op in _MOVES)
     if curve is None and row is not None and row.kind == "fft" and dtype.kind == "c":
         curve = _nearest(rows, np.empty(0, dtype).real.dtype, 0.0)  # of which it makes complex numbers first
     if curve is None or loop == dtype:

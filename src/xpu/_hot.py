@@ -102,6 +102,10 @@ def reflected(ufunc: UFunc) -> Callable[[Any, Any], Any]:
 
     def method(self: Any, other: Any) -> Any:
         if _plain is None or type(other) not in _numbers:
+            if gate.ajar and type(other) in _numbers:
+                made = of_few_bytes(ufunc.op, other, self)
+                if made is not TOO_MUCH:
+                    return made
             if _takes(other) or _wraps(other):
                 return ufunc(other, self)
             if python is None or not _asks_for_numpys(other):

@@ -29,6 +29,7 @@ __all__ = [
     "TOO_MUCH", "assign_of_few_bytes", "at_hand", "of_few_bytes", "on_few_bytes", "window", "write_of_few_bytes",
 ]  # fmt: skip
 
+_NUMPY = np.ndarray  # a global of this file: one look-up less on the hot path
 TOO_MUCH: Any = object()  # what a call returns that has to take the long way
 
 _FRESH = frozenset({"elementwise", "reduction", "scan"})  # their results share memory with nothing
@@ -83,7 +84,7 @@ def of_few_bytes(op: Op, x: Any, *others: Any) -> Any:
     ----------
     op : Op
         The row of a ufunc or a reduction.
-    x : ndarray
+    x : ndarray, int, float, complex, bool or numpy.generic
         The first operand.
     *others : ndarray, int, float, complex, bool or numpy.generic
         At most one more.
@@ -94,19 +95,36 @@ def of_few_bytes(op: Op, x: Any, *others: Any) -> Any:
         The result, or `TOO_MUCH`: nothing has happened then.
     """
     limit = (_limits.get(op) or _found(op)).nbytes
-    raw = at_hand(x)
-    if raw is TOO_MUCH or raw.nbytes > limit:
+    raw = _near(x)
+    if raw is TOO_MUCH or (type(raw) is _NUMPY and raw.nbytes > limit):
         return TOO_MUCH
     if not others:
-        return _own(op.host(raw))
-    other = others[0]
-    if type(other) not in _WEAK:
-        other = at_hand(other)
-        if other is TOO_MUCH or other.nbytes > limit:
+        result = op.host(raw)
+    else:
+        other = _near(others[0])
+        if other is TOO_MUCH:
             return TOO_MUCH
-        if other.ndim and raw.ndim and other.shape != raw.shape:  # a broadcast result may be large
+        if type(other) is _NUMPY:
+            if other.nbytes > limit:
+                return TOO_MUCH
+            if type(raw) is _NUMPY and other.shape != raw.shape and other.ndim and raw.ndim:
+                return TOO_MUCH  # a broadcast result may be large
+        elif type(raw) is not _NUMPY:
             return TOO_MUCH
-    return _own(op.host(raw, other))
+        result = op.host(raw, other)
+    if type(result) is not _NUMPY:
+        return _own(result)
+    handle = kinds.new_array()
+    handle._raw, handle._home = result, None
+    return handle
+
+
+def _near(value: Any) -> Any:
+    """Return a number, or what `at_hand` returns; the commonest first: a fresh result."""
+    if type(value) in _WEAK:
+        return value
+    raw = getattr(value, "_raw", None)
+    return raw if type(raw) is _NUMPY and getattr(value, "_home", value) is None else at_hand(value)
 
 
 def write_of_few_bytes(op: Op, x: Any, other: Any) -> bool:

@@ -123,6 +123,14 @@ def test_what_moves_elements_asks_for_their_width_alone():
     assert curve_for(curves, "sort", I8) is None
 
 
+def test_integers_with_a_sign_divide_as_others_with_one():
+    curves = {name: {"u1": line(1e-9), "i4": line(2e-9)} for name in ("floor_divide", "gcd")}
+    i1 = np.dtype("i1")
+    assert curve_for(curves, "floor_divide", i1) is curves["floor_divide"]["i4"]
+    assert curve_for(curves, "gcd", i1) is curves["gcd"]["u1"]
+    assert curve_for({"fmod": {"u1": line(1e-9)}}, "fmod", i1) is not None
+
+
 # ----------------------------------------------------------------------------- transforms
 
 
