@@ -137,6 +137,9 @@ def _expected(samples: list[Sample], size: int) -> float:
     return b.seconds + max(0.0, growth) * more
 
 
+_OF_ROWS = 0.4  # power of the pace: rows of broadcast operands were seen to take longer by it, those of sums not at all
+
+
 class Loops:
     """Times what an inner loop costs on top of its elements: rows, against as many elements in one piece."""
 
@@ -163,7 +166,7 @@ class Loops:
         """Return per cost class, or operation where it differs, bytes of a row -> seconds on top."""
         kinds = dict.fromkeys(kind for kind, _ in self._found)
         found = {
-            kind: Curve(sorted((n, self._clock.typical(v)) for (k, n), v in self._found.items() if k == kind))
+            kind: Curve(sorted((n, self._clock.typical(v, _OF_ROWS)) for (k, n), v in self._found.items() if k == kind))
             for kind in kinds
         }
         return {**found, **{name: found["less"] for name in _COMPARISONS if "less" in found}}

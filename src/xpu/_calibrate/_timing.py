@@ -62,7 +62,7 @@ def kept_memory() -> Iterator[None]:
 
     In a thread glibc has heaps of 64 MiB. Whether a result starts a new one is luck that may last for minutes; then
     every call has that heap made and given back, and pays for fresh pages (``arena.c``, ``heap_trim``): up to eight
-    times the seconds of a copy, seen in two calibrations of eight. A large ``M_TOP_PAD`` forbids it (``mallopt(3)``).
+    times the seconds of a copy. A large ``M_TOP_PAD`` forbids it (``mallopt(3)``).
     """
     mallopt = _mallopt()
     if mallopt is None:  # not glibc
