@@ -358,13 +358,6 @@ def test_complex_expm1_keeps_its_digits_near_zero():
         assert device == where
 
 
-def test_complex_float_power_is_in_double_precision():
-    values = np.array([3.0, 1.5], "F")
-    expected, got, device, _ = _run(lambda xp, a: xp.float_power(a, a), values)
-    assert (xpu.asnumpy(got).dtype, device) == (expected.dtype, "pretend:0")
-    np.testing.assert_allclose(xpu.asnumpy(got), expected, rtol=1e-14)
-
-
 def test_unique_along_an_axis_orders_as_numpy():
     for axis, where in ((0, "cpu"), (None, "pretend:0")):
         values = np.array([[1, 0], [2**64 - 1, 0], [1, 0]], "u8")

@@ -280,14 +280,6 @@ def _expm1(x: Any, *args: Any, **kwargs: Any) -> Any:
     return np.subtract(np.exp(x), 1, *args, **kwargs) if x.dtype.kind == "c" else np.expm1(x, *args, **kwargs)
 
 
-def _float_power(x: Any, y: Any, *args: Any, **kwargs: Any) -> Any:
-    """Complex numbers of single precision are computed with in that, and the result is widened."""
-    made = np.float_power(x, y, *args, **kwargs)
-    if made.dtype.kind == "c" and np.result_type(x, y) == np.complex64:
-        made[...] = made.astype(np.complex64)
-    return made
-
-
 def _unique(a: Any, *args: Any, **kwargs: Any) -> Any:
     """Along an axis, unsigned integers are compared as signed ones."""
     if kwargs.get("axis") is None or a.dtype.kind != "u" or len(kwargs) > 1:
@@ -303,7 +295,6 @@ _DIFFERENT: Mapping[str, Callable[..., Any]] = {
     "extract": _extract,
     "clip": _c_ordered(_clip),
     "unique": _unique,
-    "float_power": _c_ordered(_float_power),
     "expm1": _c_ordered(_expm1),
     "round": _c_ordered(_round),
     "flip": _flip,

@@ -335,17 +335,6 @@ def _expm1(x: Any, *_: Any, **__: Any) -> None:
         raise NotAsNumpy(message)
 
 
-def _in_double(function: Callable[..., Any]) -> Callable[..., Any]:
-    """CuPy multiplies complex64 in single precision and widens the result."""
-
-    @functools.wraps(function, updated=())
-    def called(*args: Any, **kwargs: Any) -> Any:
-        wide = [a.astype(np.complex128) if is_array(a) and a.dtype == np.complex64 else a for a in args[:2]]
-        return function(*wide, *args[2:], **kwargs)
-
-    return called
-
-
 def _unique(a: Raw, *flags: Any, axis: Any = None, **_: Any) -> None:
     """Along an axis CuPy sorts in Python, by signed differences, which wrap."""
     if axis is not None or len(flags) > 3:
@@ -408,7 +397,6 @@ def _in_a_tuple(function: Callable[..., Any]) -> Callable[..., Any]:
 _ADAPTED: Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "astype": _casting,
     "flip": _flip,
-    "float_power": _in_double,
     "gradient": _in_a_tuple,
     "meshgrid": _in_a_tuple,
     "ndarray.partition": _in_one_piece,

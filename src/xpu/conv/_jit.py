@@ -7,13 +7,15 @@ helpers that differ in what they close over alone must differ in their names, or
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
 from numba.core import types
 
-__all__ = ["given", "helper", "kernel"]
+__all__ = ["given", "helper", "kernel", "revision"]
 
 
 def helper(function: Callable[..., Any], *built_from: int) -> Any:
@@ -30,3 +32,15 @@ def kernel(function: Callable[..., Any]) -> Any:
 def given(kind: Any) -> Any:
     """Return the type of an array that a kernel reads: it takes what may be written, and what may not."""
     return types.Array(kind, 1, "C", readonly=True)
+
+
+def revision(*files: str) -> str:
+    """Return a digest of source files.
+
+    numba's cache on disk looks at the file and the bytecode of the outermost function alone.  A kernel
+    that has this in its closure is compiled anew when a file it is made from changes.
+    """
+    digest = hashlib.sha256()
+    for file in (__file__, *files):
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()

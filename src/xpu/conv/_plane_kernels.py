@@ -15,10 +15,10 @@ import numba
 from numba.core import types
 from numba.extending import intrinsic
 
-from xpu.conv import _jit, _runs
-from xpu.conv._jit import given, helper, kernel
+from xpu.conv import _runs, _vectors
+from xpu.conv._jit import given, helper, kernel, revision
 from xpu.conv._runs import clear_run, copy_run
-from xpu.conv._vectors import I64, WIDE, Vectors, pointer, revision
+from xpu.conv._vectors import I64, WIDE, Vectors, pointer
 
 __all__ = ["filter_planes", "steps"]
 
@@ -161,7 +161,7 @@ def _build(sources: str) -> Any:
     return kernel(planes)
 
 
-filter_planes: Any = _build(revision(__file__, _runs.__file__, _jit.__file__))
+filter_planes: Any = _build(revision(__file__, _runs.__file__, _vectors.__file__))
 
 
 def steps() -> Iterator[Callable[[], object]]:

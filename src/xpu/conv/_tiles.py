@@ -21,9 +21,9 @@ import numpy
 from numba.core import types
 from numba.extending import intrinsic
 
-from xpu.conv import _jit
-from xpu.conv._jit import given, helper, kernel
-from xpu.conv._vectors import I64, VECTOR_BYTES, WIDE, Vectors, pointer, revision
+from xpu.conv import _vectors
+from xpu.conv._jit import given, helper, kernel, revision
+from xpu.conv._vectors import I64, VECTOR_BYTES, WIDE, Vectors, pointer
 
 __all__ = ["PANEL", "VECTOR_BYTES", "packed_rows", "run_tiles", "steps"]
 
@@ -314,7 +314,7 @@ def _run_tiles(sources: str) -> Any:
     return kernel(run)
 
 
-run_tiles: Any = _run_tiles(revision(__file__, _jit.__file__))
+run_tiles: Any = _run_tiles(revision(__file__, _vectors.__file__))
 
 
 def steps() -> Iterator[Callable[[], object]]:

@@ -6,13 +6,11 @@ LLVM keeps them in registers.  Imports numba; only the kernel files import this 
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
-__all__ = ["VECTOR_BYTES", "WIDE", "Vectors", "pointer", "revision"]
+__all__ = ["VECTOR_BYTES", "WIDE", "Vectors", "pointer"]
 
 # llvmlite ships no types and comes with numba.
 ir: Any = importlib.import_module("llvmlite.ir")
@@ -20,18 +18,6 @@ _FEATURES = importlib.import_module("llvmlite.binding").get_host_cpu_features()
 WIDE = bool(_FEATURES.get("avx512f"))
 VECTOR_BYTES = 64 if WIDE else 32 if _FEATURES.get("avx2") else 16
 I64, I32 = ir.IntType(64), ir.IntType(32)
-
-
-def revision(*files: str) -> str:
-    """Return a digest of source files.
-
-    numba's cache on disk looks at the file and the bytecode of the outermost function alone.  A kernel
-    that has this in its closure is compiled anew when a file it is made from changes.
-    """
-    digest = hashlib.sha256()
-    for file in (__file__, *files):
-        digest.update(Path(file).read_bytes())
-    return digest.hexdigest()
 
 
 def pointer(context: Any, builder: Any, kind: Any, value: Any) -> Any:

@@ -20,11 +20,11 @@ import numba
 from numba.core import types
 from numba.extending import intrinsic
 
-from xpu.conv import _jit, _runs, _tiles
-from xpu.conv._jit import given, kernel
+from xpu.conv import _runs, _tiles, _vectors
+from xpu.conv._jit import given, kernel, revision
 from xpu.conv._runs import clear_run, copy_run
 from xpu.conv._tiles import PANEL, packed_rows
-from xpu.conv._vectors import I64, Vectors, pointer, revision
+from xpu.conv._vectors import I64, Vectors, pointer
 
 __all__ = ["steps", "winograd_filters", "winograd_inputs", "winograd_outputs"]
 
@@ -227,7 +227,7 @@ def _build_outputs(sources: str) -> Any:
     return kernel(outputs)
 
 
-_SOURCES = revision(__file__, _tiles.__file__, _runs.__file__, _jit.__file__)
+_SOURCES = revision(__file__, _tiles.__file__, _runs.__file__, _vectors.__file__)
 winograd_filters: Any = _build_filters(_SOURCES)
 winograd_inputs: Any = _build_inputs(_SOURCES)
 winograd_outputs: Any = _build_outputs(_SOURCES)
