@@ -163,8 +163,9 @@ def _of_rows(curves: Curves, rows: Mapping[str, Curve], op: str, dtype: np.dtype
     weighed = weight if row is None or row.kind in _BY_ELEMENT else 0.0
     known = {code: rows[code] for code in rows if code[0] == loop.kind} if op in _DIVISIONS else rows
     curve = _nearest(known or rows, loop, weighed, moves=op in _MOVES)
-    if curve is None and row is not None and row.kind == "fft" and dtype.kind == "c":
-        curve = _nearest(rows, np.empty(0, dtype).real.dtype, 0.0)  # of which it makes complex numbers first
+    if row is not None and row.kind == "fft" and dtype.kind == "c":
+        real = np.empty(0, dtype).real.dtype  # of which it makes complex numbers first
+        curve = rows.get(f"{real.kind}{real.itemsize}") or curve or _nearest(rows, real, 0.0)
     if curve is None or loop == dtype:
         return curve
     cast, factor = _cast(curves, op, dtype, loop), _on_whole_numbers(curves, rows, op, loop, weight)

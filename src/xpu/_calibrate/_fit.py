@@ -67,6 +67,7 @@ def steadied(series: Series, best: float) -> Series:
     1e-06
     """
     waits = (series.kind == "scan" and not series.op.startswith("nan")) or series.op in _WAIT
+    waits = waits and series.code != "f2"  # which is converted in software
 
     def at_rest(sample: Sample) -> Sample:
         if sample.pace <= SLOW * best:
