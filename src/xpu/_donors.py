@@ -162,7 +162,7 @@ def _of_rows(curves: Curves, rows: Mapping[str, Curve], op: str, dtype: np.dtype
     weight = row.weight if row is not None else 1.0
     weighed = weight if row is None or row.kind in _BY_ELEMENT else 0.0
     known = {code: rows[code] for code in rows if code[0] == loop.kind} if op in _DIVISIONS else rows
-    curve = _nearest(known or rows, loop, weighed, moves=op in _MOVES)
+    curve = _nearest(known or rows, loop, weighed, moves=op in _MOVES and loop.kind in "biufc")
     if row is not None and row.kind == "fft" and dtype.kind == "c":
         real = np.empty(0, dtype).real.dtype  # of which it makes complex numbers first
         curve = rows.get(f"{real.kind}{real.itemsize}") or curve or _nearest(rows, real, 0.0)

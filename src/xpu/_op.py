@@ -324,15 +324,13 @@ def by_reading(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) 
 
 
 def _along_the_last(shape: tuple[int, ...], axis: Any) -> bool:
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    return any(a % len(shape) == len(shape) - 1 for a in axes)
+    return any(a is not None and a % len(shape) == len(shape) - 1 for a in _whole(axis))
 
 
 def _rows(shape: tuple[int, ...], axis: Any) -> int:
     """Return the inner loops of a reduction along axes: one per run of axes that are all reduced or all kept."""
     dimensions = len(shape)
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    reduced = {a % dimensions for a in axes if isinstance(a, int) and -dimensions <= a < dimensions}
+    reduced = {a % dimensions for a in _whole(axis) if a is not None and -dimensions <= a < dimensions}
     if not reduced or len(reduced) == dimensions:
         return 0
     last = dimensions - 1
@@ -377,19 +375,19 @@ def by_fft(op: Op, operands: Sequence[Shaped], keywords: Mapping[str, Any]) -> W
     dtype = arithmetic_dtype(operands)
     shape = (operands[0].shape if operands else ()) or (1,)
     several = op.name.endswith(("2", "n"))
-    axes, sizes = _whole(keywords.get("axes" if several else "axis")), _whole(keywords.get("s" if several else "n"))
-    ops = _transforms(op.name.rpartition(".")[2], shape, axes, sizes)
+    axes, sizes = keywords.get("axes" if several else "axis"), keywords.get("s" if several else "n")
+    ops = _transforms(op.name.rpartition(".")[2], shape, tuple(a for a in _whole(axes) if a is not None), _whole(sizes))
     return Work(op.kind, dtype, 4.0 * sum(o.nbytes for o in operands), ops, op.name)
 
 
-def _whole(values: Any) -> tuple[int, ...]:
-    """Return integers that a user gave, one or several; none for anything else, which NumPy will refuse."""
+def _whole(values: Any) -> tuple[int | None, ...]:
+    """Return the integers that a user gave, one or several, and None for anything else, which NumPy may refuse."""
     values = values if isinstance(values, (tuple, list)) else (values,)
-    return tuple(v for v in values if isinstance(v, int))
+    return tuple(int(v) if isinstance(v, (int, np.integer)) else None for v in values)
 
 
 @functools.lru_cache(maxsize=1024)
-def _transforms(name: str, shape: tuple[int, ...], axes: tuple[int, ...], sizes: tuple[int, ...]) -> float:
+def _transforms(name: str, shape: tuple[int, ...], axes: tuple[int, ...], sizes: tuple[int | None, ...]) -> float:
     dimensions = len(shape)
     if not axes:
         count = dimensions if name.endswith("n") else min(2, dimensions) if name.endswith("2") else 1
@@ -397,8 +395,8 @@ def _transforms(name: str, shape: tuple[int, ...], axes: tuple[int, ...], sizes:
     lengths = {a % dimensions: shape[a] for a in axes if -dimensions <= a < dimensions}
     if lengths and name.startswith(("irfft", "hfft")):  # from half a spectrum
         last = list(lengths)[-1]
-        lengths[last] = 2 * (shape[last] - 1)
-    lengths.update((a, n) for a, n in zip(lengths, sizes, strict=False) if n > 0)
+        lengths[last] = 2 * max(0, shape[last] - 1)
+    lengths.update((a, n) for a, n in zip(lengths, sizes, strict=False) if n is not None and n > 0)
     elements = math.prod(lengths.get(axis, length) for axis, length in enumerate(shape))
     return 2.5 * elements * sum(_steps(length) for length in lengths.values())
 
@@ -414,17 +412,16 @@ def _steps(length: int) -> float:
     >>> _steps(1024), _steps(1000), round(_steps(1009))
     (20.0, 21.0, 132)
     """
+    convolved = 1.5 * 2 * 2 * 2.0 * math.log2(2.0 * max(1, length))  # two transforms, twice as long
     steps, rest, factor = 0.0, length, 2
-    while rest > 1 and factor * factor <= rest:
+    while rest > 1 and factor * factor <= rest and factor <= convolved:
         while rest % factor == 0:
             steps += factor if factor < 7 else 1.1 * factor
             rest //= factor
         factor += 1
     if rest > 1:
         steps += rest if rest < 7 else 1.1 * rest
-    if length <= 50:
-        return max(1.0, steps)
-    return min(steps, 1.5 * 2 * 2 * 2.0 * math.log2(2.0 * length))  # two transforms, twice as long
+    return min(steps, convolved) if length > 50 else max(1.0, steps)
 
 
 # Constant arrays that automatic placement makes on the device that first uses them, from this many bytes on

@@ -121,9 +121,12 @@ def of_few_bytes(op: Op, x: Any, *others: Any) -> Any:
 
 def _near(value: Any) -> Any:
     """Return a number, or what `at_hand` returns; the commonest first: a fresh result."""
-    if type(value) in _WEAK:
+    kind = type(value)
+    if kind in _WEAK:
         return value
-    raw = getattr(value, "_raw", None)
+    if kind not in kinds.both:  # a subclass is one of NumPy's array
+        return TOO_MUCH
+    raw = value._raw
     return raw if type(raw) is _NUMPY and getattr(value, "_home", value) is None else at_hand(value)
 
 

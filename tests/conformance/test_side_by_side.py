@@ -158,6 +158,16 @@ xp.clip(F, 1, 3), F.round(1), xp.nan_to_num(F), xp.divmod(F, 3), xp.isclose(F, a
 xp.sin(s, s)
 xp.add(v, 1, out=s)
 xp.copyto(s, 1)
+xp.add(v, v, out=v) is v, xp.sin(v, out=v) is v, v
+xp.modf(v, out=xp.zeros(6))
+xp.divmod(v, 2, out=xp.zeros(6))
+xp.frexp(v, out=xp.zeros(6))
+xp.add(v, a, out=v)
+xp.sum(xp.ones((600, 700)), axis=(0, None))
+xp.max(xp.ones((600, 700)), axis=(0, 'x'))
+xp.mean(xp.ones((600, 700)), axis=(0, np.array([1, 2])))
+xp.sum(xp.ones((600, 700)), axis=np.int64(0)).shape
+a[np.True_], a[np.False_].shape, a[np.True_, 1:].shape
 xp.array_repr(z, s) ;; s
 xp.zeros_like(v, v.dtype), xp.repeat(s, n)
 xp.isin(z, z), xp.roll(z, 1), xp.real_if_close(s), xp.pad(z, 0), xp.select([v > 9], [v], z).shape

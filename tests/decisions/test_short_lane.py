@@ -225,3 +225,14 @@ def test_put_writes_all_or_nothing(device):
     x.put([0, -1], [7, 8])
     np.put(x, [5, 6], 3, mode="wrap")
     assert x.tolist() == [7, 3, 3, 8]
+
+
+class Signal(xpu.ndarray):
+    """A user's class: one of NumPy's arrays."""
+
+
+def test_a_subclass_takes_the_long_way(placed):
+    s, x = xpu.arange(3.0).view(Signal), xpu.arange(3.0)
+    made = [xpu.add(s, 1), xpu.add(1, s), 2 + s, x + s, s + x, xpu.sin(s), xpu.maximum(s, 2.0)]
+    assert {type(m) for m in made} == {Signal}
+    assert [m.tolist() for m in made[:5]] == [[1, 2, 3], [1, 2, 3], [2, 3, 4], [0, 2, 4], [0, 2, 4]]

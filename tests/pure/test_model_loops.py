@@ -73,7 +73,10 @@ def test_without_a_curve_of_its_own_a_number_is_an_operand_that_is_read_once():
 # ----------------------------------------------------------------------------- rows added to one another
 
 
-@pytest.mark.parametrize(("axis", "variant"), [(0, ROWS), (-2, ROWS), (1, ""), (None, ""), ((0, 1), "")])
+@pytest.mark.parametrize(
+    ("axis", "variant"),
+    [(0, ROWS), (-2, ROWS), (np.int64(0), ROWS), (1, ""), (None, ""), ((0, 1), ""), ((0, "x"), ROWS)],
+)
 def test_a_reduction_of_rows_is_another_loop(axis, variant):
     assert counted("sum", (40, 700), axis=axis).variant == variant
     assert counted("prod", (40, 700), axis=axis).variant == ""
@@ -121,6 +124,8 @@ def test_what_moves_elements_asks_for_their_width_alone():
     assert curve_for(curves, "take", I8) is curves["take"]["f8"]
     assert curve_for(curves, "take", np.dtype("u4")) is curves["take"]["f4"]
     assert curve_for(curves, "sort", I8) is None
+    for code in ("V0", "U0", "U1000", "O"):  # of any width
+        assert curve_for(curves, "take", np.dtype(code)) is None
 
 
 def test_integers_with_a_sign_divide_as_others_with_one():
@@ -143,7 +148,11 @@ def test_integers_with_a_sign_divide_as_others_with_one():
         ("fft.rfft", (100, 50), {"n": 64}, 5 * 6400 * 6),
         ("fft.irfft", (33,), {}, 5 * 64 * 6),  # half a spectrum
         ("fft.irfft", (1,), {}, 0),  # NumPy refuses it
+        ("fft.hfft", (0,), {"n": -3}, 0),
         ("fft.fft", (), {}, 2.5),
+        ("fft.fft", (64, 32), {"axis": np.int64(0)}, 5 * 64 * 32 * 6),
+        ("fft.fft", (100,), {"n": np.int32(64)}, 5 * 64 * 6),
+        ("fft.fftn", (64, 100), {"s": (None, 32), "axes": (0, 1)}, 5 * 64 * 32 * 11),
         ("fft.fft", (64,), {"n": "many"}, 5 * 64 * 6),
         ("fft.fft2", (9, 64, 32), {}, 5 * 9 * 64 * 32 * 11),
         ("fft.fftn", (16, 64, 32), {}, 5 * 16 * 64 * 32 * 15),
@@ -158,5 +167,6 @@ def test_transforms_are_counted_by_their_lengths(name, shape, keywords, ops):
 
 def test_a_length_with_a_large_prime_factor_is_another_method():
     assert xpu.fft.fft
+    assert counted("fft.fft", (4,), n=2**61 - 1).ops > 0  # nobody looks for its factors
     smooth, prime = (counted("fft.fft", (n,)).ops / n for n in (1024, 1021))
     assert 4 < prime / smooth < 8  # a convolution of more than twice the length

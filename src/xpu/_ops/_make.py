@@ -74,12 +74,13 @@ class Function:
 class UFunc(Function):
     """A NumPy universal function, with its methods."""
 
-    __slots__ = ("_host", "_others")
+    __slots__ = ("_host", "_others", "_several")
 
     def __init__(self, op: Op) -> None:
         super().__init__(op)
         self._host: Any = op.host
         self._others = self.nin - 1 if self.nin < 3 else None
+        self._several = self.nout > 1
 
     def __call__(self, x: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run it; arrays and numbers alone, while everything is on the host, are the hot path."""
@@ -104,7 +105,7 @@ class UFunc(Function):
             raw = self._host(*given)
         else:
             out: Any = kwargs.get("out")
-            if len(kwargs) > 1 or type(out) not in kinds.both:
+            if len(kwargs) > 1 or type(out) not in kinds.both or self._several:
                 return host_call(self._host, (x, *args), kwargs)
             self._host(*given, out._raw)
             return out
