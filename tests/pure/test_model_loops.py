@@ -1,4 +1,4 @@
-"""Inner loops that are other ones than those of whole operands, and transforms of lengths that are no powers of two."""
+"""What the model tells apart: inner loops, widths, lengths of transforms; and where calibration's operands lie."""
 
 import json
 from dataclasses import replace
@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import xpu
+from xpu._calibrate import _timing
 from xpu._calibrate._host import time_probe
-from xpu._calibrate._probes import probes
+from xpu._calibrate._probes import probes, values
 from xpu._calibrate._timing import Clock
 from xpu._curve import Curve
 from xpu._donors import curve_for, known_loop
@@ -170,3 +171,26 @@ def test_a_length_with_a_large_prime_factor_is_another_method():
     assert counted("fft.fft", (4,), n=2**61 - 1).ops > 0  # nobody looks for its factors
     smooth, prime = (counted("fft.fft", (n,)).ops / n for n in (1024, 1021))
     assert 4 < prime / smooth < 8  # a convolution of more than twice the length
+
+
+# ----------------------------------------------------------------------------- memory while calibration runs
+
+
+def test_freed_memory_is_kept_while_calibration_runs(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_timing, "_mallopt", lambda: lambda option, value: asked.append((option, value)))
+    monkeypatch.setenv("MALLOC_TOP_PAD_", "4096")
+
+    def calibrate():
+        with _timing.kept_memory():
+            assert asked == [(-2, 256 << 20)]
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        calibrate()
+    assert asked[1:] == [(-2, 4096)]  # as the user has it
+
+
+def test_operands_of_each_size_lie_elsewhere_in_a_page():
+    places = [values(n, "f8", seed).ctypes.data % 4096 for n in (1000, 8000, 30_000, 120_000) for seed in (0, 1)]
+    assert len(set(places)) == len(places)

@@ -74,16 +74,19 @@ def values(n: int | tuple[int, ...], code: str, seed: int = 0) -> Array:
 
 
 @functools.lru_cache(maxsize=16)
-def _pool(seed: int, size: int) -> Array:
-    made = _room(size, np.dtype(np.float64), seed)
+def _pool(seed: int) -> Array:
+    made = _room(_LONGEST, np.dtype(np.float64), seed)
     np.random.default_rng(seed).random(out=made)
     return made
 
 
 def _drawn(seed: int, size: int) -> Array:
     """Return so many numbers of [0, 1): the beginning of a longer draw, over again where it ends."""
-    pool = _pool(seed, _LONGEST)
-    return pool[:size] if size <= _LONGEST else np.resize(pool, size)
+    return _repeated(_pool(seed), size)
+
+
+def _repeated(pool: Array, size: int) -> Array:
+    return pool[:size] if size <= len(pool) else np.resize(pool, size)
 
 
 @functools.lru_cache(maxsize=64)
@@ -92,14 +95,13 @@ def _spread(n: int, code: str, seed: int) -> Array:
     if made.dtype.kind == "c":
         np.multiply(values(n, code, seed), 4.0, out=made)
     else:
-        powers = _powers(seed)
-        np.multiply(0.1, powers[:n] if n <= _LONGEST else np.resize(powers, n), out=made, casting="unsafe")
+        np.multiply(0.1, _repeated(_powers(seed), n), out=made, casting="unsafe")
     return made
 
 
 @functools.lru_cache(maxsize=4)
 def _powers(seed: int) -> Array:
-    return np.asarray(_SPREAD ** _drawn(seed, _LONGEST))
+    return np.asarray(_SPREAD ** _pool(seed))
 
 
 def _room(size: int, dtype: np.dtype[Any], seed: int) -> Array:

@@ -61,8 +61,8 @@ def kept_memory() -> Iterator[None]:
     """Let the allocator keep what is freed, in threads as in the main one, where the programs run that are predicted.
 
     In a thread glibc has heaps of 64 MiB. Whether a result starts a new one is luck that may last for minutes; then
-    every call has that heap made and given back, and pays for fresh pages (``arena.c``, ``heap_trim``): up to eight
-    times the seconds of a copy. A large ``M_TOP_PAD`` forbids it (``mallopt(3)``).
+    every call has that heap made and given back, and pays for fresh pages (``arena.c``, ``heap_trim``): twice the
+    seconds of a copy of a megabyte. A large ``M_TOP_PAD`` forbids it (``mallopt(3)``).
     """
     mallopt = _mallopt()
     if mallopt is None:  # not glibc
